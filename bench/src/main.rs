@@ -1,0 +1,3 @@
+//! The load generator and the comparison benchmarks of Andiron.
+
+fn main() {}

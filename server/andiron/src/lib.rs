@@ -1,0 +1,1 @@
+//! The Andiron server and its command line.

@@ -1,0 +1,1 @@
+//! Who a caller of an Andiron server is: service keys.

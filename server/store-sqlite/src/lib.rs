@@ -1,0 +1,1 @@
+//! The Andiron store contract on embedded SQLite.

@@ -1,0 +1,3 @@
+//! Automation of the Andiron workspace: `cargo xtask`.
+
+fn main() {}
