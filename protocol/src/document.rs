@@ -1,0 +1,87 @@
+//! Documents as they stand in answers, and the body of batch-get.
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::limits::BATCH_GET_PATHS_MAX;
+use crate::{DocumentPath, Map, Timestamp, Value, Version};
+
+/// A document with its data read into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Where it stands.
+    pub path: DocumentPath,
+    /// The version of the commit that last wrote it.
+    pub version: Version,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it was last written: the moment of `version`.
+    pub update_time: Timestamp,
+    /// Its fields.
+    pub data: Map,
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The map as a value, so that a `$` key at the top is written as the protocol wants it.
+        let mut fields = serializer.serialize_struct("Document", 6)?;
+        fields.serialize_field("path", &self.path)?;
+        fields.serialize_field("id", self.path.id())?;
+        fields.serialize_field("version", &self.version)?;
+        fields.serialize_field("createTime", &self.create_time)?;
+        fields.serialize_field("updateTime", &self.update_time)?;
+        fields.serialize_field("data", &crate::value_json::MapJson(&self.data))?;
+        fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Wire {
+            path: DocumentPath,
+            id: Option<String>,
+            version: Version,
+            create_time: Timestamp,
+            update_time: Timestamp,
+            data: Value,
+        }
+        let wire = Wire::deserialize(deserializer)?;
+        if wire.id.is_some_and(|id| id != wire.path.id()) {
+            return Err(de::Error::custom(format!(
+                "`id` is not the last segment of the path `{}`",
+                wire.path
+            )));
+        }
+        let Value::Map(data) = wire.data else {
+            return Err(de::Error::custom("a document's data is a JSON object"));
+        };
+        Ok(Self {
+            path: wire.path,
+            version: wire.version,
+            create_time: wire.create_time,
+            update_time: wire.update_time,
+            data,
+        })
+    }
+}
+
+/// The body of `POST /api/v1/batch-get`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchGetBody {
+    /// The documents to read, all at one version.
+    #[serde(deserialize_with = "bounded_paths")]
+    pub paths: Vec<DocumentPath>,
+}
+
+fn bounded_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DocumentPath>, D::Error> {
+    let paths = Vec::<DocumentPath>::deserialize(deserializer)?;
+    if paths.len() > BATCH_GET_PATHS_MAX {
+        return Err(de::Error::custom(format!(
+            "`paths` has more than {BATCH_GET_PATHS_MAX} entries"
+        )));
+    }
+    Ok(paths)
+}
