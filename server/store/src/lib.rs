@@ -1,1 +1,22 @@
-//! The store contract of Andiron, its key encoding and an in-memory store.
+//! What the engine asks of a store, and what every store shares.
+//!
+//! A store keeps documents, index entries and the change log; the engine decides what they are. A store plans nothing,
+//! knows no rules and no callers, and never interprets a document beyond handing its JSON text through.
+//!
+//! - [`contract`]: the traits and types that a driver implements.
+//! - [`index`]: index definitions and the entries that a document has in them.
+//! - [`key`]: the order-preserving encoding of values and paths, on which index entries stand.
+
+pub mod contract;
+pub mod index;
+pub mod key;
+
+mod error;
+
+pub use contract::{
+    Change, Commit, CommitOutcome, DocumentPredicate, DocumentRow, DocumentWrite, EntryChange, Group,
+    IdRange, IndexState, KeyRange, LogInfo, LogRetention, QueryCheck, ReadCheck, ScanDirection, Snapshot,
+    Store, StoredDocument, StoredIndex, TrimOutcome,
+};
+pub use error::StoreError;
+pub use index::{IndexDefinition, IndexField, IndexFieldKind, IndexId, IndexScope};
