@@ -1,0 +1,280 @@
+//! Andiron, asked through its REST interface with a service key.
+
+use std::{
+    net::SocketAddr,
+    ops::Range,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{CREATED, ITEMS, Session, Target};
+use crate::{
+    BenchError,
+    dataset::{self, Document},
+    http::{self, Client},
+    process::{self, AddressSource, ServerProcess},
+    workload::{Dialect, GROWTH_LIMIT, LIST_LIMIT, Statuses},
+};
+
+/// Documents a commit while loading: the most that a commit takes by default.
+const LOAD_COMMIT_WRITES: u32 = 500;
+
+/// An adaptive index that is not used by then will not come.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Lists asked between two looks at the plan: what makes the server see that an index would help.
+const LISTS_PER_LOOK: u32 = 50;
+
+/// Andiron by its executable.
+#[derive(Debug, Clone)]
+pub struct Andiron {
+    name: &'static str,
+    binary: PathBuf,
+    durability: Option<&'static str>,
+}
+
+impl Andiron {
+    /// An Andiron at `binary` as it comes: every answer to a write comes after its fsync.
+    #[must_use]
+    pub fn new(binary: PathBuf) -> Self {
+        Self {
+            name: "andiron",
+            binary,
+            durability: None,
+        }
+    }
+
+    /// An Andiron that gives the durability of SQLite's `synchronous=NORMAL`, which is what PocketBase has.
+    #[must_use]
+    pub fn relaxed(binary: PathBuf) -> Self {
+        Self {
+            name: "andiron-relaxed",
+            binary,
+            durability: Some("relaxed"),
+        }
+    }
+
+    fn failure(&self, detail: impl Into<String>) -> BenchError {
+        BenchError::Server {
+            server: self.name.into(),
+            detail: detail.into(),
+        }
+    }
+
+    /// Asks both shapes of list until a plan of each names an index.
+    fn await_index(&self, address: SocketAddr, dialect: &dyn Dialect) -> Result<(), BenchError> {
+        let mut client = Client::connect(address)?;
+        let middle = dataset::moment(dataset::SPAN_MS / 2);
+        for growing in [false, true] {
+            let begun = Instant::now();
+            loop {
+                for number in 0..LISTS_PER_LOOK {
+                    let category = dataset::category(number % dataset::CATEGORIES);
+                    let request = if growing {
+                        dialect.list_before(&category, middle, GROWTH_LIMIT)
+                    } else {
+                        dialect.list(&category, LIST_LIMIT)
+                    };
+                    client.expect("a list", 200, &request)?;
+                }
+                let category = dataset::category(0);
+                let request = if growing {
+                    dialect.list_before(&category, middle, GROWTH_LIMIT)
+                } else {
+                    dialect.list(&category, LIST_LIMIT)
+                };
+                let answer = client.expect("a plan", 200, &explained(&request))?;
+                let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                if names_an_index(&answer["plan"]) {
+                    break;
+                }
+                if begun.elapsed() > INDEX_TIMEOUT {
+                    return Err(self.failure(format!("no index after 300 s; the plan is {}", answer["plan"])));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same query, with its plan.
+fn explained(query: &[u8]) -> Vec<u8> {
+    let request = String::from_utf8_lossy(query).replacen("/api/v1/query ", "/api/v1/query?explain=true ", 1);
+    request.into_bytes()
+}
+
+/// Whether a plan reads an index rather than the whole collection.
+fn names_an_index(plan: &Value) -> bool {
+    plan.get("index").is_some_and(|index| !index.is_null())
+}
+
+impl Target for Andiron {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    fn version(&self) -> Result<String, BenchError> {
+        process::output_of(self.name, Command::new(&self.binary).arg("version"))
+    }
+
+    fn start(&self, folder: &Path) -> Result<ServerProcess, BenchError> {
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("serve")
+            .arg("--dir")
+            .arg(folder)
+            .args(["--listen", "127.0.0.1:0"]);
+        if let Some(durability) = self.durability {
+            command.env("ANDIRON_DURABILITY", durability);
+        }
+        ServerProcess::start(
+            self.name,
+            command,
+            AddressSource::Printed,
+            "/readyz",
+            &process::log_path(folder),
+        )
+    }
+
+    fn open(&self, folder: &Path) -> Result<Session, BenchError> {
+        let mut command = Command::new(&self.binary);
+        let key = process::output_of(
+            self.name,
+            command.args(["key", "create", "bench", "--dir"]).arg(folder),
+        )?;
+        if !key.starts_with("ak_") || key.contains(char::is_whitespace) {
+            return Err(self.failure("`key create` printed something else than a key"));
+        }
+        let server = self.start(folder)?;
+        let dialect = Box::new(AndironDialect {
+            authorization: format!("Authorization: Bearer {key}"),
+        });
+        Ok(Session {
+            server,
+            dialect,
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn load(&self, session: &Session, numbers: Range<u32>) -> Result<(), BenchError> {
+        let mut client = Client::connect(session.server.address())?;
+        let mut from = numbers.start;
+        while from < numbers.end {
+            let to = numbers.end.min(from + LOAD_COMMIT_WRITES);
+            let writes: Vec<_> = (from..to)
+                .map(dataset::document)
+                .map(|document| json!({ "set": format!("{ITEMS}/{}", document.id), "data": data(&document) }))
+                .collect();
+            let body = json!({ "writes": writes }).to_string();
+            client.expect("a commit", 200, &session.dialect.post("/api/v1/commit", &body))?;
+            from = to;
+        }
+        Ok(())
+    }
+
+    fn settle(&self, session: &Session) -> Result<(), BenchError> {
+        self.await_index(session.server.address(), session.dialect.as_ref())
+    }
+
+    fn ids(&self, list: &[u8]) -> Result<Vec<String>, BenchError> {
+        let list: Value = serde_json::from_slice(list).unwrap_or_default();
+        let documents = list["documents"]
+            .as_array()
+            .ok_or_else(|| self.failure("a list without `documents`"))?;
+        Ok(documents
+            .iter()
+            .filter_map(|document| document["id"].as_str())
+            .map(str::to_owned)
+            .collect())
+    }
+}
+
+fn data(document: &Document) -> Value {
+    json!({
+        "title": document.title,
+        "body": document.body,
+        "author": document.author,
+        "category": document.category,
+        "published": document.published,
+        "rating": document.rating,
+        "views": document.views,
+        "createdAt": time(document.created_at),
+        "tags": document.tags,
+    })
+}
+
+fn time(moment: Timestamp) -> Value {
+    json!({ "$time": moment.to_string() })
+}
+
+#[derive(Debug)]
+struct AndironDialect {
+    authorization: String,
+}
+
+impl AndironDialect {
+    fn query(&self, conditions: &Value, limit: u32) -> Vec<u8> {
+        let query =
+            json!({ "from": ITEMS, "where": conditions, "orderBy": [["createdAt", "desc"]], "limit": limit });
+        self.post("/api/v1/query", &query.to_string())
+    }
+}
+
+impl Dialect for AndironDialect {
+    fn create(&self, document: &Document) -> Vec<u8> {
+        self.post(&format!("/api/v1/docs/{CREATED}"), &data(document).to_string())
+    }
+
+    fn read(&self, id: &str) -> Vec<u8> {
+        http::request(
+            "GET",
+            &format!("/api/v1/docs/{ITEMS}/{id}"),
+            &[&self.authorization],
+            None,
+        )
+    }
+
+    fn patch(&self, id: &str, views: &str) -> Vec<u8> {
+        let path = format!("/api/v1/docs/{ITEMS}/{id}");
+        http::request(
+            "PATCH",
+            &path,
+            &[&self.authorization],
+            Some(format!("{{\"views\":{views}}}").as_bytes()),
+        )
+    }
+
+    fn list(&self, category: &str, limit: u32) -> Vec<u8> {
+        self.query(
+            &json!(["and", ["category", "==", category], ["published", "==", true]]),
+            limit,
+        )
+    }
+
+    fn list_before(&self, category: &str, moment: Timestamp, limit: u32) -> Vec<u8> {
+        self.query(
+            &json!([
+                "and",
+                ["category", "==", category],
+                ["createdAt", "<", time(moment)]
+            ]),
+            limit,
+        )
+    }
+
+    fn post(&self, path: &str, body: &str) -> Vec<u8> {
+        http::request("POST", path, &[&self.authorization], Some(body.as_bytes()))
+    }
+
+    fn statuses(&self) -> Statuses {
+        Statuses { create: 201, ok: 200 }
+    }
+}
