@@ -19,4 +19,6 @@ pub use contract::{
     Store, StoredDocument, StoredIndex, TrimOutcome,
 };
 pub use error::StoreError;
-pub use index::{IndexDefinition, IndexField, IndexFieldKind, IndexId, IndexScope};
+pub use index::{
+    ELEMENT_ENTRIES_MAX, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexFieldKind, IndexId, IndexScope,
+};
