@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod field_path;
 mod filter;
+mod filter_expression;
 mod filter_matching;
 mod number;
 mod path;

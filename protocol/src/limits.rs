@@ -40,6 +40,12 @@ pub const FILTER_NODES_MAX: usize = 200;
 pub const FILTER_DEPTH_MAX: usize = 20;
 /// Values in the list of `in`, `not-in` or `array-contains-any`.
 pub const FILTER_LIST_VALUES_MAX: usize = 100;
+/// Bytes of UTF-8 of a filter written as an expression.
+pub const FILTER_EXPRESSION_BYTES_MAX: usize = 32 * 1024;
+/// Levels of parentheses, negations, lists and calls in a filter written as an expression.
+pub const FILTER_EXPRESSION_DEPTH_MAX: usize = 64;
+/// Dimensions of a vector (Firestore's limit).
+pub const VECTOR_DIMENSIONS_MAX: usize = 2048;
 /// Fields in `orderBy`.
 pub const ORDER_BY_FIELDS_MAX: usize = 32;
 /// Fields in `select`.

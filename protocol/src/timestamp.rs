@@ -28,6 +28,14 @@ impl Timestamp {
             .then_some(Self(micros))
     }
 
+    /// Midnight UTC of a date; `None` if there is no such day in the years 1 to 9999.
+    pub fn from_date(year: i64, month: i64, day: i64) -> Option<Self> {
+        let exists = (1..=9999).contains(&year)
+            && (1..=12).contains(&month)
+            && (1..=days_in_month(year, month)).contains(&day);
+        exists.then(|| Self(days_from_civil(year, month, day) * SECONDS_PER_DAY * MICROS_PER_SECOND))
+    }
+
     /// A timestamp from microseconds since 1970, or the nearest one that there is.
     pub fn from_micros_clamped(micros: i64) -> Self {
         Self(micros.clamp(Self::MIN.0, Self::MAX.0))

@@ -12,14 +12,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::excerpt;
 use crate::field_path::check_field_name;
-use crate::limits::VALUE_DEPTH_MAX;
+use crate::limits::{VALUE_DEPTH_MAX, VECTOR_DIMENSIONS_MAX};
 use crate::write_json::check_transforms_count;
 use crate::{DocumentPath, FieldPath, GeoPoint, InputError, Map, Transform, Value};
 
 /// The largest integer that every JSON reader takes exactly: 2^53 - 1.
 const SAFE_INTEGER_MAX: i64 = (1 << 53) - 1;
-/// Dimensions of a vector (Firestore's limit).
-const VECTOR_DIMENSIONS_MAX: usize = 2048;
 
 /// Reads a document's data: a JSON object of value JSON.
 ///

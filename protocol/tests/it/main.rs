@@ -1,0 +1,5 @@
+//! The protocol's tests, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod filter_expression;
