@@ -29,7 +29,7 @@ mod write_json;
 
 pub use aggregate::{Aggregate, AggregateBody};
 pub use apply::{Applied, ApplyError, apply_write};
-pub use document::{BatchGetBody, Document};
+pub use document::{BatchGetBody, Document, write_document_json};
 pub use error::{ErrorCode, InputError, Problem};
 pub use field_path::FieldPath;
 pub use filter::{FieldRef, Filter, Operator};

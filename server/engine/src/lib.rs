@@ -1,1 +1,37 @@
-//! Reads, commits, the query planner and executor, indexes and access control of Andiron.
+//! The engine: reads, commits, queries and who may do them, over any store.
+//!
+//! [`Engine`] is the one door. Whatever it does on behalf of somebody it first puts to [`authorize`]. Reads are
+//! synchronous and run on the caller's thread; commits wait for the one writer; queries that read much run on threads of
+//! their own.
+//!
+//! Deliberately absent: HTTP, JSON bodies beyond stored documents, and any knowledge of how a store keeps its data.
+
+mod access;
+mod cache;
+mod commit;
+mod committer;
+mod engine;
+mod error;
+mod idempotency;
+mod ids;
+mod maintenance;
+mod metrics;
+mod options;
+mod read;
+mod sink;
+mod surroundings;
+
+mod indexes;
+mod query;
+
+pub use access::{Access, Caller, authorize};
+pub use commit::{Committed, WriteOutcome};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use indexes::IndexPolicy;
+pub use metrics::EngineMetrics;
+pub use options::{EngineOptions, QueryLimits};
+pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};
+pub use read::BatchGet;
+pub use sink::DocumentSink;
+pub use surroundings::Surroundings;

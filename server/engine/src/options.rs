@@ -1,0 +1,65 @@
+//! The engine's settings and limits, each with its default.
+
+use std::time::Duration;
+
+use crate::indexes::IndexPolicy;
+
+/// Settings of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Bytes that the cache of hot documents may hold. Default 16 MiB; 0 turns it off.
+    pub cache_bytes_max: usize,
+    /// Commits that may wait for the writer; more are answered `unavailable`. Default 4,096.
+    pub commit_queue_max: usize,
+    /// Commits that one group takes at most. Default 256.
+    pub group_commits_max: usize,
+    /// How long the change log, and with it history, is kept. Default 7 days.
+    pub history_age_max: Duration,
+    /// Bytes of documents as they were before that the change log may hold. Default 2 GiB.
+    pub history_bytes_max: u64,
+    /// Limits of one query.
+    pub query: QueryLimits,
+    /// Threads for queries that read much. Default 2.
+    pub scan_threads: usize,
+    /// Queries that may wait for such a thread; more are answered `unavailable`. Default 256.
+    pub scan_queue_max: usize,
+    /// How indexes come and go.
+    pub indexes: IndexPolicy,
+}
+
+/// Limits of one query.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryLimits {
+    /// Index entries and documents that a query may read. Default 1,000,000; streams are free of it.
+    pub reads_max: u64,
+    /// How long a query may take. Default 5 s; streams are free of it.
+    pub time_max: Duration,
+    /// Bytes of documents that a sort may hold. Default 64 MiB.
+    pub sort_bytes_max: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes_max: 16 * 1024 * 1024,
+            commit_queue_max: 4096,
+            group_commits_max: 256,
+            history_age_max: Duration::from_secs(7 * 24 * 3600),
+            history_bytes_max: 2 * 1024 * 1024 * 1024,
+            query: QueryLimits::default(),
+            scan_threads: 2,
+            scan_queue_max: 256,
+            indexes: IndexPolicy::default(),
+        }
+    }
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            reads_max: 1_000_000,
+            time_max: Duration::from_secs(5),
+            sort_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
