@@ -1,0 +1,5 @@
+//! Tests of the store crate through its public interface.
+
+mod index;
+mod key;
+mod values;
