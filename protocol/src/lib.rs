@@ -7,6 +7,8 @@
 //!
 //! Deliberately absent: how anything is stored, planned or authorized.
 
+#[cfg(feature = "arbitrary")]
+pub mod arbitrary;
 pub mod limits;
 
 mod aggregate;
