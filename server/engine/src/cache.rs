@@ -5,7 +5,7 @@
 //! looked at an older snapshot can then not put an old document back, because [`Ticket`]s from before are void.
 
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher as _;
 
 use andiron_protocol::DocumentPath;
 use andiron_store::StoredDocument;
@@ -116,9 +116,7 @@ impl DocumentCache {
     }
 
     fn shard_of(&self, path: &DocumentPath) -> usize {
-        let mut hasher = self.hasher.build_hasher();
-        path.hash(&mut hasher);
-        usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or_default()
+        usize::try_from(self.hasher.hash_one(path) % SHARDS as u64).unwrap_or_default()
     }
 }
 

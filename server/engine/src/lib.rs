@@ -25,6 +25,7 @@ mod indexes;
 mod query;
 
 pub use access::{Access, Caller, authorize};
+pub use andiron_store::{DocumentRow, StoredDocument};
 pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
 pub use error::EngineError;
@@ -34,4 +35,4 @@ pub use options::{EngineOptions, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};
 pub use read::BatchGet;
 pub use sink::DocumentSink;
-pub use surroundings::Surroundings;
+pub use surroundings::{Clock, FatalHook, Randomness, Surroundings};

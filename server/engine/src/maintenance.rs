@@ -78,7 +78,10 @@ fn trim_log(shared: &Arc<Shared>, committer: &Committer) -> Result<(), EngineErr
         let (tell, told) = std::sync::mpsc::channel();
         let done = committer.maintain(Box::new(move |group| {
             let outcome = group.trim_log(retention)?;
-            Ok(Box::new(move || drop(tell.send(outcome.more))))
+            Ok(Box::new(move || {
+                // Whoever asked may have given up.
+                let _ = tell.send(outcome.more);
+            }))
         }))?;
         done.blocking_recv().map_err(|_| EngineError::Closed)??;
         if !told.recv().unwrap_or(false) {

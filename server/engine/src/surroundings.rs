@@ -6,16 +6,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use andiron_protocol::Timestamp;
 use andiron_store::StoreError;
 
+/// Tells the time of day.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Fills a buffer with unpredictable bytes.
+pub type Randomness = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+/// Is told of the failure that ends all writing.
+pub type FatalHook = Arc<dyn Fn(&StoreError) + Send + Sync>;
+
 /// What the engine needs of the world besides a store.
 #[derive(Clone)]
 pub struct Surroundings {
     /// The time of day. May step back; versions do not.
-    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub now: Clock,
     /// Fills a buffer with unpredictable bytes.
-    pub random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub random: Randomness,
     /// Called once when the store can no longer be trusted with writes: the process must then exit. Writes are refused
     /// from that moment on.
-    pub on_fatal: Arc<dyn Fn(&StoreError) + Send + Sync>,
+    pub on_fatal: FatalHook,
 }
 
 impl Surroundings {
