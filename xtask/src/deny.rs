@@ -48,7 +48,7 @@ pub(crate) fn advisories(workspace: &Workspace) -> Result<Outcome, Failure> {
         println!("the advisory database cannot be fetched; its last copy is used");
         check.arg("--offline");
     }
-    steps::command(check.args(["--all-features", "check", "advisories"]))
+    steps::command(check.args(["--locked", "--all-features", "check", "advisories"]))
 }
 
 fn install(workspace: &Workspace) -> Result<PathBuf, Failure> {

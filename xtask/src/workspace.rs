@@ -111,7 +111,7 @@ fn cargo_in(root: &Path) -> Command {
 
 /// Runs a command to its end; its output goes where ours does.
 pub(crate) fn succeed(command: &mut Command) -> Result<(), Failure> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let name = name_of(command);
     let status = command
         .status()
         .map_err(|error| format!("`{name}` cannot be started: {error}"))?;
@@ -120,6 +120,16 @@ pub(crate) fn succeed(command: &mut Command) -> Result<(), Failure> {
     } else {
         Err(format!("`{name}` ended with {status}"))
     }
+}
+
+/// A program's name without its folder, for messages.
+pub(crate) fn name_of(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    program
+        .file_name()
+        .unwrap_or(program.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Whether a program can be started at all.
