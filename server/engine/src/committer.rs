@@ -7,7 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -68,28 +68,33 @@ type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
 /// The writer's thread and the way to it.
 pub(crate) struct Committer {
+    shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
+    /// Bytes of documents in the queue.
+    queued_bytes: Arc<AtomicUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Committer {
     pub(crate) fn start(shared: Arc<Shared>) -> Result<Self, EngineError> {
         let (queue, jobs) = mpsc::channel(shared.options.commit_queue_max);
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            queued_bytes: Arc::clone(&queued_bytes),
+            stopped: AtomicBool::new(false),
+        };
         let thread = std::thread::Builder::new()
             .name("andiron-writer".to_owned())
-            .spawn(move || {
-                Writer {
-                    shared,
-                    stopped: AtomicBool::new(false),
-                }
-                .run(jobs)
-            })
+            .spawn(move || writer.run(jobs))
             .map_err(|source| StoreError::Driver {
                 doing: "starting the writer",
                 source: Box::new(source),
             })?;
         Ok(Self {
+            shared,
             queue: Mutex::new(Some(queue)),
+            queued_bytes,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -147,20 +152,31 @@ impl Committer {
     }
 
     fn send(&self, job: Job) -> Result<(), EngineError> {
+        let busy = || EngineError::Busy {
+            what: "too many writes",
+            retry_after_seconds: 1,
+        };
         let queue = self.queue.lock();
-        match queue.as_ref().ok_or(EngineError::Closed)?.try_send(job) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(EngineError::Closed),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(EngineError::Busy {
-                what: "too many writes",
-                retry_after_seconds: 1,
-            }),
+        let queue = queue.as_ref().ok_or(EngineError::Closed)?;
+        let bytes = job.bytes();
+        if bytes > 0 && self.queued_bytes.load(Ordering::Relaxed) > self.shared.options.commit_queue_bytes_max
+        {
+            return Err(busy());
         }
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        queue.try_send(job).map_err(|error| {
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            match error {
+                mpsc::error::TrySendError::Closed(_) => EngineError::Closed,
+                mpsc::error::TrySendError::Full(_) => busy(),
+            }
+        })
     }
 }
 
 struct Writer {
     shared: Arc<Shared>,
+    queued_bytes: Arc<AtomicUsize>,
     /// Set when a sync failed.
     stopped: AtomicBool,
 }

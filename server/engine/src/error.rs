@@ -40,6 +40,14 @@ pub enum EngineError {
         /// The limit.
         bytes_max: usize,
     },
+    /// A commit would hold more in memory than it may.
+    #[error(
+        "the documents of the commit, as they were and as they become, have more than {bytes_max} bytes; split it"
+    )]
+    CommitTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The `Idempotency-Key` was used before for another request.
     #[error(
         "this Idempotency-Key was used for another request in the last 24 hours; use a new key for a new request"
@@ -86,6 +94,7 @@ impl EngineError {
             Self::Input(_) | Self::DocumentTooLarge { .. } | Self::IdempotencyKeyReused => {
                 ErrorCode::InvalidArgument
             }
+            Self::CommitTooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::PermissionDenied => ErrorCode::PermissionDenied,
             Self::Apply { reason, .. } => reason.code(),
             Self::Aborted { .. } => ErrorCode::Aborted,

@@ -11,6 +11,8 @@ pub struct EngineOptions {
     pub cache_bytes_max: usize,
     /// Commits that may wait for the writer; more are answered `unavailable`. Default 4,096.
     pub commit_queue_max: usize,
+    /// Bytes of documents in commits that wait for the writer; more are answered `unavailable`. Default 256 MiB.
+    pub commit_queue_bytes_max: usize,
     /// Commits that one group takes at most. Default 256.
     pub group_commits_max: usize,
     /// How long the change log, and with it history, is kept. Default 7 days.
@@ -43,6 +45,7 @@ impl Default for EngineOptions {
         Self {
             cache_bytes_max: 16 * 1024 * 1024,
             commit_queue_max: 4096,
+            commit_queue_bytes_max: 256 * 1024 * 1024,
             group_commits_max: 256,
             history_age_max: Duration::from_secs(7 * 24 * 3600),
             history_bytes_max: 2 * 1024 * 1024 * 1024,
