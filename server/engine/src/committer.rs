@@ -200,6 +200,7 @@ impl Writer {
                 bytes += job.bytes();
                 waiting.push(job);
             }
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.shared
                 .metrics
                 .commit_queue
