@@ -15,6 +15,9 @@ use andiron_protocol::{CollectionPath, DocumentPath, Source, Version};
 
 use crate::{IndexDefinition, IndexId, StoreError};
 
+/// Sentences that one examination of a store returns at most.
+pub const CHECK_PROBLEMS_MAX: usize = 100;
+
 /// A place that keeps documents, index entries and the change log.
 pub trait Store: Send + Sync + 'static {
     /// A consistent view of the newest committed state. Cheap; several may be open on one thread. Not to be held across
@@ -42,7 +45,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
 
     /// Examines what only the driver can examine (pages, checksums, its own tables) and returns a sentence for each
-    /// problem, at most 100.
+    /// problem, at most [`CHECK_PROBLEMS_MAX`].
     ///
     /// # Errors
     /// If the examination itself cannot be done.
@@ -87,8 +90,14 @@ pub struct DocumentRow<'a> {
 pub type IdRange<'a> = (Bound<&'a str>, Bound<&'a str>);
 /// A range of keys within an index.
 pub type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-/// Tells a scan whether to go on.
-pub type Visit<'v, T> = &'v mut dyn FnMut(T) -> ControlFlow<()>;
+/// Is called with each document and tells the scan whether to go on.
+pub type VisitDocument<'v> = &'v mut dyn FnMut(DocumentRow<'_>) -> ControlFlow<()>;
+/// Is called with each entry of an index and its document, and tells the scan whether to go on.
+pub type VisitEntry<'v> = &'v mut dyn FnMut(&[u8], DocumentRow<'_>) -> ControlFlow<()>;
+/// Is called with each key and tells the scan whether to go on.
+pub type VisitKey<'v> = &'v mut dyn FnMut(&[u8]) -> ControlFlow<()>;
+/// Is called with each change and tells the scan whether to go on.
+pub type VisitChange<'v> = &'v mut dyn FnMut(Change<'_>) -> ControlFlow<()>;
 
 /// The direction of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,17 +109,21 @@ pub enum ScanDirection {
 }
 
 /// A consistent view of the store at one version.
+///
+/// A range whose lower bound is beyond its upper one is empty. An index that the view does not have, because it was
+/// dropped before or created since, is an error.
 pub trait Snapshot {
     /// The version of the last commit that this view sees; [`Version::ZERO`] if there was none.
     fn version(&self) -> Result<Version, StoreError>;
 
     /// The document, if it exists; the visitor is called at most once, and what it answers does not matter.
-    fn get(&self, path: &DocumentPath, visit: Visit<'_, DocumentRow<'_>>) -> Result<(), StoreError>;
+    fn get(&self, path: &DocumentPath, visit: VisitDocument<'_>) -> Result<(), StoreError>;
 
-    /// The document as it was right after the last commit at or before `version`.
+    /// The document as it was right after the last commit at or before `version`; one that is yet to come gives the
+    /// document as it is.
     ///
     /// # Errors
-    /// [`StoreError::HistoryGone`] if the log does not reach back that far.
+    /// [`StoreError::HistoryGone`] if `version` is before [`LogInfo::start`].
     fn get_at(&self, path: &DocumentPath, version: Version) -> Result<Option<StoredDocument>, StoreError>;
 
     /// The documents of one collection, by id.
@@ -119,12 +132,12 @@ pub trait Snapshot {
         collection: &CollectionPath,
         range: IdRange<'_>,
         direction: ScanDirection,
-        visit: Visit<'_, DocumentRow<'_>>,
+        visit: VisitDocument<'_>,
     ) -> Result<(), StoreError>;
 
     /// The documents of every collection of this name, those of one collection together and by id, the collections in
     /// no order that callers may rely on.
-    fn scan_group(&self, name: &str, visit: Visit<'_, DocumentRow<'_>>) -> Result<(), StoreError>;
+    fn scan_group(&self, name: &str, visit: VisitDocument<'_>) -> Result<(), StoreError>;
 
     /// The entries of an index with their documents, by key.
     fn scan_index(
@@ -132,7 +145,7 @@ pub trait Snapshot {
         index: IndexId,
         range: KeyRange<'_>,
         direction: ScanDirection,
-        visit: &mut dyn FnMut(&[u8], DocumentRow<'_>) -> ControlFlow<()>,
+        visit: VisitEntry<'_>,
     ) -> Result<(), StoreError>;
 
     /// The keys of an index alone, by key: no document is touched.
@@ -141,7 +154,7 @@ pub trait Snapshot {
         index: IndexId,
         range: KeyRange<'_>,
         direction: ScanDirection,
-        visit: Visit<'_, &[u8]>,
+        visit: VisitKey<'_>,
     ) -> Result<(), StoreError>;
 
     /// How many entries of an index are in a range, counting at most `max`.
@@ -158,18 +171,19 @@ pub trait Snapshot {
     /// The names of the collections that hold a document, at the root or directly under one document, sorted.
     fn collection_names(&self, parent: Option<&DocumentPath>) -> Result<Vec<String>, StoreError>;
 
-    /// The paths of all collections that hold a document, sorted; after `after`, at most `max`.
+    /// The paths of all collections that hold a document, in the order of paths; after `after`, which need not be one of
+    /// them, at most `max`.
     fn collections(
         &self,
         after: Option<&CollectionPath>,
         max: usize,
     ) -> Result<Vec<CollectionPath>, StoreError>;
 
-    /// The changes after a version in the order of their commits; within a commit by path.
+    /// The changes after a version in the order of their commits; within a commit in the order of paths.
     ///
     /// # Errors
-    /// [`StoreError::HistoryGone`] if the log does not reach back that far.
-    fn changes(&self, after: Version, visit: Visit<'_, Change<'_>>) -> Result<(), StoreError>;
+    /// [`StoreError::HistoryGone`] if `after` is before [`LogInfo::start`].
+    fn changes(&self, after: Version, visit: VisitChange<'_>) -> Result<(), StoreError>;
 
     /// What the change log holds.
     fn log(&self) -> Result<LogInfo, StoreError>;
@@ -196,11 +210,12 @@ pub struct Change<'a> {
 /// What the change log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogInfo {
-    /// States at this version and later can be read. [`Version::ZERO`] while nothing has been trimmed.
+    /// States at this version and later can be read: it is that of the last commit that was trimmed, and
+    /// [`Version::ZERO`] while none was.
     pub start: Version,
     /// Rows in the log.
     pub changes: u64,
-    /// Bytes of documents as they were before, held by the log.
+    /// Bytes of the data of documents as they were before, held by the log.
     pub bytes: u64,
 }
 
@@ -209,9 +224,9 @@ pub struct LogInfo {
 pub struct LogRetention {
     /// Changes at or before this version may go.
     pub after: Version,
-    /// Bytes of documents as they were before that the log may hold.
+    /// Bytes of the data of documents as they were before that the log may hold.
     pub bytes_max: u64,
-    /// Rows to remove at most in one step, so that a group stays short.
+    /// Rows to remove at most in one step, so that a group stays short; a single commit with more is removed all the same.
     pub step_changes_max: u64,
 }
 
@@ -244,7 +259,8 @@ pub enum IndexState {
     Ready,
 }
 
-/// A commit with all that the store needs to check and write.
+/// A commit with all that the store needs to check and write. One without writes is checked, and its version counts all
+/// the same.
 #[derive(Default)]
 pub struct Commit {
     /// Documents that must be as they were when the commit was prepared, beyond those in `writes`.
@@ -278,14 +294,16 @@ pub struct QueryCheck {
     pub matches: DocumentPredicate,
 }
 
-/// One document's change. The store checks that the document still is what `before` says.
+/// One document's change. The store checks that the document still has the version that `before` says, or still is
+/// absent. It changes something: `before` and `after` are never both `None`.
 #[derive(Clone, Debug)]
 pub struct DocumentWrite {
     /// The document.
     pub path: DocumentPath,
     /// As it was when the commit was prepared; goes into the change log.
     pub before: Option<StoredDocument>,
-    /// Its data afterwards as value JSON without whitespace; `None` deletes it.
+    /// Its data afterwards as value JSON without whitespace; `None` deletes it. A document that is created again is a new
+    /// one: its `created` is the commit's version.
     pub after: Option<Arc<str>>,
     /// What changes in the indexes, for exactly those that exist while the group is open.
     pub entries: Vec<EntryChange>,
@@ -329,13 +347,15 @@ pub trait Group {
     /// If the driver fails; the group must then be dropped.
     fn apply(&mut self, commit: &Commit, version: Version) -> Result<CommitOutcome, StoreError>;
 
-    /// Adds an index that is being built.
+    /// Adds an index that is being built. Its number was never that of another index, not even of one dropped before
+    /// the data was last opened.
     ///
     /// # Errors
     /// If the driver fails; the group must then be dropped.
     fn create_index(&mut self, definition: &IndexDefinition) -> Result<IndexId, StoreError>;
 
-    /// Adds entries of existing documents to an index that is being built; entries that are there already are fine.
+    /// Adds entries of documents that exist in the group's state to an index that is being built; entries that are there
+    /// already are fine.
     ///
     /// # Errors
     /// If the driver fails; the group must then be dropped.
@@ -353,7 +373,7 @@ pub trait Group {
     /// If the driver fails; the group must then be dropped.
     fn drop_index(&mut self, index: IndexId) -> Result<(), StoreError>;
 
-    /// Removes the oldest part of the change log, in whole commits.
+    /// Removes the oldest part of the change log, in whole commits: at least one if any is to go.
     ///
     /// # Errors
     /// If the driver fails; the group must then be dropped.

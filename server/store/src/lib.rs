@@ -6,17 +6,20 @@
 //! - [`contract`]: the traits and types that a driver implements.
 //! - [`index`]: index definitions and the entries that a document has in them.
 //! - [`key`]: the order-preserving encoding of values and paths, on which index entries stand.
+//! - [`memory`]: a store in memory, for tests and simulation.
 
 pub mod contract;
 pub mod index;
 pub mod key;
+pub mod memory;
 
 mod error;
 
 pub use contract::{
-    Change, Commit, CommitOutcome, DocumentPredicate, DocumentRow, DocumentWrite, EntryChange, Group,
-    IdRange, IndexState, KeyRange, LogInfo, LogRetention, QueryCheck, ReadCheck, ScanDirection, Snapshot,
-    Store, StoredDocument, StoredIndex, TrimOutcome,
+    CHECK_PROBLEMS_MAX, Change, Commit, CommitOutcome, DocumentPredicate, DocumentRow, DocumentWrite,
+    EntryChange, Group, IdRange, IndexState, KeyRange, LogInfo, LogRetention, QueryCheck, ReadCheck,
+    ScanDirection, Snapshot, Store, StoredDocument, StoredIndex, TrimOutcome, VisitChange, VisitDocument,
+    VisitEntry, VisitKey,
 };
 pub use error::StoreError;
 pub use index::{
