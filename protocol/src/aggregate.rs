@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
+use crate::error::excerpt;
 use crate::limits::AGGREGATES_MAX;
 use crate::{FieldPath, Query};
 
 /// The body of `POST /api/v1/aggregate`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct AggregateBody {
     /// Which documents.
     pub query: Query,
@@ -35,17 +37,16 @@ pub enum Aggregate {
 impl<'de> Deserialize<'de> for AggregateBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(
+            deny_unknown_fields,
+            expecting = "the body of an aggregation: {\"query\": …, \"aggregates\": {name: aggregate, …}}"
+        )]
         struct Wire {
             query: Query,
+            #[serde(deserialize_with = "aggregates_from_map")]
             aggregates: BTreeMap<String, Aggregate>,
         }
         let wire = Wire::deserialize(deserializer)?;
-        if wire.aggregates.is_empty() || wire.aggregates.len() > AGGREGATES_MAX {
-            return Err(de::Error::custom(format!(
-                "`aggregates` has 1 to {AGGREGATES_MAX} entries"
-            )));
-        }
         if wire.query.cursor.is_some() {
             return Err(de::Error::custom(
                 "an aggregation counts a whole result, so its query takes no `cursor`",
@@ -55,6 +56,54 @@ impl<'de> Deserialize<'de> for AggregateBody {
             query: wire.query,
             aggregates: wire.aggregates,
         })
+    }
+}
+
+fn aggregates_from_map<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Aggregate>, D::Error> {
+    struct AggregatesVisitor;
+    impl<'de> Visitor<'de> for AggregatesVisitor {
+        type Value = BTreeMap<String, Aggregate>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object of names and aggregates")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+            let mut aggregates = BTreeMap::new();
+            while let Some((name, aggregate)) = access.next_entry::<String, Aggregate>()? {
+                if aggregates.contains_key(&name) {
+                    return Err(de::Error::custom(format!(
+                        "the aggregate `{}` is asked for twice",
+                        excerpt(&name)
+                    )));
+                }
+                if aggregates.len() == AGGREGATES_MAX {
+                    return Err(de::Error::custom(format!(
+                        "`aggregates` has more than {AGGREGATES_MAX} entries"
+                    )));
+                }
+                aggregates.insert(name, aggregate);
+            }
+            if aggregates.is_empty() {
+                return Err(de::Error::custom("`aggregates` is empty"));
+            }
+            Ok(aggregates)
+        }
+    }
+    deserializer.deserialize_map(AggregatesVisitor)
+}
+
+impl Serialize for Aggregate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count => ["count"].serialize(serializer),
+            Self::Sum(field) => ("sum", field).serialize(serializer),
+            Self::Average(field) => ("avg", field).serialize(serializer),
+            Self::Minimum(field) => ("min", field).serialize(serializer),
+            Self::Maximum(field) => ("max", field).serialize(serializer),
+        }
     }
 }
 

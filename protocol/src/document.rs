@@ -3,7 +3,6 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::limits::BATCH_GET_PATHS_MAX;
 use crate::{DocumentPath, Map, Timestamp, Value, Version};
 
 /// A document with its data read into memory.
@@ -38,7 +37,7 @@ impl Serialize for Document {
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a document")]
         struct Wire {
             path: DocumentPath,
             id: Option<String>,
@@ -68,22 +67,12 @@ impl<'de> Deserialize<'de> for Document {
 }
 
 /// The body of `POST /api/v1/batch-get`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "the body of a batch-get: {\"paths\": […]}")]
 pub struct BatchGetBody {
     /// The documents to read, all at one version.
-    #[serde(deserialize_with = "bounded_paths")]
+    #[serde(deserialize_with = "crate::write_json::bounded_paths")]
     pub paths: Vec<DocumentPath>,
-}
-
-fn bounded_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DocumentPath>, D::Error> {
-    let paths = Vec::<DocumentPath>::deserialize(deserializer)?;
-    if paths.len() > BATCH_GET_PATHS_MAX {
-        return Err(de::Error::custom(format!(
-            "`paths` has more than {BATCH_GET_PATHS_MAX} entries"
-        )));
-    }
-    Ok(paths)
 }
 
 /// Appends a document as it stands in answers, its data passed through as the JSON text that it is stored as.

@@ -218,43 +218,24 @@ impl InputError {
     }
 }
 
-impl From<serde_json::Error> for InputError {
-    fn from(error: serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        let mut detail = error.to_string();
-        if line == 0 {
-            return Self::new(detail);
-        }
-        // The position has members of its own in a problem.
-        if let Some(end) = detail.rfind(" at line ") {
-            detail.truncate(end);
-        }
-        Self::new(detail).at(
-            u32::try_from(line).unwrap_or(u32::MAX),
-            u32::try_from(column).unwrap_or(u32::MAX),
-        )
-    }
-}
-
 /// User input as it may stand in an error text: cut to a length that a person reads, control characters escaped.
 pub(crate) fn excerpt(text: &str) -> String {
-    const EXCERPT_CHARS_MAX: usize = 80;
-    let mut shown: String = text
-        .chars()
-        .take(EXCERPT_CHARS_MAX)
-        .flat_map(escape_control)
-        .collect();
-    if text.chars().nth(EXCERPT_CHARS_MAX).is_some() {
+    excerpt_of(text, 80)
+}
+
+/// At most `chars_max` characters of a text, control characters escaped.
+pub(crate) fn excerpt_of(text: &str, chars_max: usize) -> String {
+    let mut characters = text.chars();
+    let mut shown = String::new();
+    for character in characters.by_ref().take(chars_max) {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if characters.next().is_some() {
         shown.push('…');
     }
     shown
-}
-
-fn escape_control(character: char) -> impl Iterator<Item = char> {
-    let escaped: Vec<char> = if character.is_control() {
-        character.escape_default().collect()
-    } else {
-        vec![character]
-    };
-    escaped.into_iter()
 }

@@ -21,7 +21,10 @@ pub(crate) fn check_field_name(name: &str) -> Result<(), InputError> {
     let problem = if name.is_empty() {
         "is empty"
     } else if name.len() > FIELD_NAME_BYTES_MAX {
-        "is longer than 1500 bytes"
+        return Err(InputError::new(format!(
+            "the field name `{}` is longer than {FIELD_NAME_BYTES_MAX} bytes",
+            excerpt(name)
+        )));
     } else if is_reserved(name) {
         "begins and ends with two underscores, which is reserved"
     } else {
@@ -159,6 +162,8 @@ impl FromStr for FieldPath {
             };
             segments.push(segment);
             match rest.strip_prefix('.') {
+                // One too many is enough to know.
+                Some(_) if segments.len() > FIELD_PATH_SEGMENTS_MAX => break,
                 Some(after) => rest = after,
                 None if rest.is_empty() => break,
                 None => return Err(fail("a dot is expected after a closing backtick")),

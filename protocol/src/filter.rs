@@ -7,11 +7,11 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use crate::error::excerpt;
-use crate::limits::{FILTER_DEPTH_MAX, FILTER_LIST_VALUES_MAX, FILTER_NODES_MAX};
+use crate::limits::{FILTER_DEPTH_MAX, FILTER_LIST_VALUES_MAX, FILTER_NODES_MAX, FILTER_VALUES_MAX};
 use crate::{FieldPath, InputError, TypeClass, Value};
 
 /// A condition on a document.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// A comparison of one field with a constant.
     Compare {
@@ -229,9 +229,10 @@ impl Filter {
     /// Checks the bounds of a whole filter.
     ///
     /// # Errors
-    /// If it has too many parts or is nested too deep.
+    /// If it has too many parts or values, or is nested too deep.
     pub fn check_limits(&self) -> Result<(), InputError> {
         let mut nodes = 0;
+        let mut list_values = 0;
         let mut waiting = vec![(self, 1)];
         while let Some((filter, depth)) = waiting.pop() {
             nodes += 1;
@@ -246,6 +247,14 @@ impl Filter {
                 )));
             }
             match filter {
+                Self::Compare { operator, value, .. } if operator.takes_list() => {
+                    list_values += value.as_array().unwrap_or_default().len();
+                    if list_values > FILTER_VALUES_MAX {
+                        return Err(InputError::new(format!(
+                            "the lists of the filter have more than {FILTER_VALUES_MAX} values together"
+                        )));
+                    }
+                }
                 Self::Compare { .. } => {}
                 Self::And(filters) | Self::Or(filters) => {
                     waiting.extend(filters.iter().map(|filter| (filter, depth + 1)));

@@ -58,9 +58,10 @@ impl Operator {
             Self::ArrayContains => field
                 .as_array()
                 .is_some_and(|elements| elements.contains(constant)),
-            Self::ArrayContainsAny => field
-                .as_array()
-                .is_some_and(|elements| elements.iter().any(listed)),
+            Self::ArrayContainsAny => match (field, constant) {
+                (Value::Array(elements), Value::Array(list)) => have_common_value(elements, list),
+                _ => false,
+            },
             Self::Exists => true,
             Self::StartsWith => match (field, constant) {
                 (Value::String(text), Value::String(beginning)) => text.starts_with(beginning.as_str()),
@@ -68,4 +69,18 @@ impl Operator {
             },
         }
     }
+}
+
+/// Whether an element of one list equals an element of the other.
+fn have_common_value(elements: &[Value], list: &[Value]) -> bool {
+    // Sorting pays only for lists so long that comparing each with each would be work for a hostile query.
+    const PAIRS_COMPARED_MAX: usize = 256;
+    if elements.len().saturating_mul(list.len()) <= PAIRS_COMPARED_MAX {
+        return elements.iter().any(|element| list.contains(element));
+    }
+    let mut sorted: Vec<&Value> = list.iter().collect();
+    sorted.sort_unstable();
+    elements
+        .iter()
+        .any(|element| sorted.binary_search(&element).is_ok())
 }

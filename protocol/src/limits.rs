@@ -40,6 +40,8 @@ pub const FILTER_NODES_MAX: usize = 200;
 pub const FILTER_DEPTH_MAX: usize = 20;
 /// Values in the list of `in`, `not-in` or `array-contains-any`.
 pub const FILTER_LIST_VALUES_MAX: usize = 100;
+/// Values in all such lists of one filter together.
+pub const FILTER_VALUES_MAX: usize = 1000;
 /// Bytes of UTF-8 of a filter written as an expression.
 pub const FILTER_EXPRESSION_BYTES_MAX: usize = 32 * 1024;
 /// Levels of parentheses, negations, lists and calls in a filter written as an expression.

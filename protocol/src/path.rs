@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 
+use crate::InputError;
 use crate::error::excerpt;
 use crate::limits::{ID_BYTES_MAX, PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
-use crate::{InputError, Version};
 
 /// Checks one segment of a path: 1 to 1,500 bytes, no `/` and no NUL, not `.`, `..` nor `__…__`.
 ///
@@ -197,13 +197,5 @@ impl CollectionPath {
     pub fn document(&self, id: &str) -> Result<DocumentPath, InputError> {
         check_id(id)?;
         format!("{self}/{id}").parse()
-    }
-}
-
-/// The strong entity tag of a document at a version: the version in quotes.
-impl Version {
-    /// `"version"`, as in the `ETag` header.
-    pub fn to_etag(self) -> String {
-        format!("\"{self}\"")
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::limits::{OFFSET_MAX, ORDER_BY_FIELDS_MAX, SELECT_FIELDS_MAX};
@@ -11,7 +11,7 @@ use crate::path::check_id;
 use crate::{CollectionPath, DocumentPath, FieldPath, FieldRef, Filter, InputError, Map, Value};
 
 /// A query, checked: what `POST /api/v1/query` takes as its body.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
     /// The collection or group.
     pub from: Source,
@@ -66,7 +66,7 @@ pub enum Direction {
 }
 
 /// A position in a query's order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bound {
     /// Values for the first orders, in their order; where there is one more than orders, it is the document's path.
     pub values: Vec<Value>,
@@ -249,6 +249,13 @@ impl Query {
     /// # Errors
     /// Names the part of the query that is wrong.
     pub fn check(&self) -> Result<(), InputError> {
+        self.check_parts()?;
+        self.check_bounds()
+    }
+
+    /// Checks everything but the bounds, which are judged against the whole order: that is only safe to work out once
+    /// filter and orders are known to be within their limits.
+    fn check_parts(&self) -> Result<(), InputError> {
         if let Some(filter) = &self.filter {
             filter.check_limits().map_err(|error| error.in_field("where"))?;
         }
@@ -295,17 +302,23 @@ impl Query {
                 "a query with `limitToLast` has one page, so it takes no `cursor`".to_owned(),
             );
         }
+        Ok(())
+    }
+
+    fn check_bounds(&self) -> Result<(), InputError> {
+        if self.start.is_none() && self.end.is_none() {
+            return Ok(());
+        }
         let orders = self.normalized_order().len();
         for (bound, name) in [(&self.start, "start"), (&self.end, "end")] {
-            if bound.as_ref().is_some_and(|bound| {
-                bound.values.len() > orders || (bound.path.is_some() && bound.values.len() < orders)
-            }) {
-                return fail(
-                    name,
-                    format!(
-                        "the {name} of the result has other values than the {orders} of the order, with a path after them"
-                    ),
-                );
+            let Some(bound) = bound else { continue };
+            let is_empty = bound.values.is_empty() && bound.path.is_none();
+            let is_torn = bound.path.is_some() && bound.values.len() < orders;
+            if is_empty || is_torn || bound.values.len() > orders {
+                return Err(InputError::new(format!(
+                    "the {name} of the result has other values than the {orders} of the order, with a path after them"
+                ))
+                .in_field(name));
             }
         }
         Ok(())
@@ -402,25 +415,26 @@ impl Serialize for Query {
 impl<'de> Deserialize<'de> for Query {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        #[serde(
+            rename_all = "camelCase",
+            deny_unknown_fields,
+            expecting = "a query: an object with `from`, `where`, `orderBy`, …"
+        )]
         struct Wire {
             from: Source,
             #[serde(rename = "where")]
             filter: Option<Filter>,
-            #[serde(default)]
-            order_by: Vec<OrderBy>,
+            order_by: Option<Vec<OrderBy>>,
             start_at: Option<Vec<Value>>,
             start_after: Option<Vec<Value>>,
             end_at: Option<Vec<Value>>,
             end_before: Option<Vec<Value>>,
-            offset: Option<u32>,
-            limit: Option<u32>,
-            #[serde(default)]
-            limit_to_last: bool,
+            offset: Option<Count>,
+            limit: Option<Count>,
+            limit_to_last: Option<bool>,
             select: Option<Vec<FieldPath>>,
             cursor: Option<String>,
-            #[serde(default)]
-            strict: bool,
+            strict: Option<bool>,
             search: Option<de::IgnoredAny>,
         }
         let wire = Wire::deserialize(deserializer)?;
@@ -430,16 +444,17 @@ impl<'de> Deserialize<'de> for Query {
         let mut query = Self {
             from: wire.from,
             filter: wire.filter,
-            order_by: wire.order_by,
+            order_by: wire.order_by.unwrap_or_default(),
             start: None,
             end: None,
-            offset: wire.offset.unwrap_or_default(),
-            limit: wire.limit,
-            limit_to_last: wire.limit_to_last,
+            offset: wire.offset.map(|Count(offset)| offset).unwrap_or_default(),
+            limit: wire.limit.map(|Count(limit)| limit),
+            limit_to_last: wire.limit_to_last.unwrap_or_default(),
             select: wire.select,
             cursor: wire.cursor,
-            strict: wire.strict,
+            strict: wire.strict.unwrap_or_default(),
         };
+        query.check_parts().map_err(de::Error::custom)?;
         let orders = query.normalized_order().len();
         let bound = |at: Option<Vec<Value>>, beside: Option<Vec<Value>>, at_name: &str, beside_name: &str| {
             let (values, inclusive, name) = match (at, beside) {
@@ -460,8 +475,37 @@ impl<'de> Deserialize<'de> for Query {
         let end = bound(wire.end_at, wire.end_before, "endAt", "endBefore")?;
         query.start = start;
         query.end = end;
-        query.check().map_err(de::Error::custom)?;
+        query.check_bounds().map_err(de::Error::custom)?;
         Ok(query)
+    }
+}
+
+/// A number of documents.
+struct Count(u32);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CountVisitor;
+        impl Visitor<'_> for CountVisitor {
+            type Value = Count;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "a whole number from 0 to {}", u32::MAX)
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Count, E> {
+                u32::try_from(number)
+                    .map(Count)
+                    .map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Count, E> {
+                u32::try_from(number)
+                    .map(Count)
+                    .map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+        }
+        deserializer.deserialize_any(CountVisitor)
     }
 }
 
@@ -481,7 +525,7 @@ impl<'de> Deserialize<'de> for Source {
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Source, A::Error> {
                 #[derive(serde::Deserialize)]
-                #[serde(deny_unknown_fields)]
+                #[serde(deny_unknown_fields, expecting = "{\"group\": name}")]
                 struct Group {
                     group: String,
                 }

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use crate::{DocumentPath, Timestamp, compare_doubles, compare_integer_with_double};
 
@@ -34,7 +35,7 @@ pub enum Value {
     GeoPoint(GeoPoint),
     /// A list.
     Array(Vec<Value>),
-    /// A vector of finite doubles, as embeddings are.
+    /// A vector of finite doubles, as embeddings are: JSON carries no others here.
     Vector(Vec<f64>),
     /// A map.
     Map(Map),
@@ -195,8 +196,7 @@ impl Ord for Value {
             (Self::String(left), Self::String(right)) => left.cmp(right),
             (Self::Bytes(left), Self::Bytes(right)) => left.cmp(right),
             (Self::Reference(left), Self::Reference(right)) => left.cmp(right),
-            (Self::GeoPoint(left), Self::GeoPoint(right)) => compare_doubles(left.latitude, right.latitude)
-                .then_with(|| compare_doubles(left.longitude, right.longitude)),
+            (Self::GeoPoint(left), Self::GeoPoint(right)) => left.cmp(right),
             (Self::Array(left), Self::Array(right)) => left.cmp(right),
             (Self::Vector(left), Self::Vector(right)) => left.len().cmp(&right.len()).then_with(|| {
                 left.iter()
@@ -224,6 +224,79 @@ impl PartialEq for Value {
 }
 
 impl Eq for Value {}
+
+/// Equal values hash alike: a double that is an integer as that integer, both zeros as one, every NaN as one.
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.type_class().hash(state);
+        match self {
+            Self::Null => {}
+            Self::Boolean(boolean) => boolean.hash(state),
+            Self::Integer(integer) => hash_integer(*integer, state),
+            Self::Double(double) => hash_double(*double, state),
+            Self::Timestamp(timestamp) => timestamp.hash(state),
+            Self::String(text) => text.hash(state),
+            Self::Bytes(bytes) => bytes.hash(state),
+            Self::Reference(path) => path.hash(state),
+            Self::GeoPoint(point) => point.hash(state),
+            Self::Array(elements) => elements.hash(state),
+            Self::Vector(elements) => {
+                elements.len().hash(state);
+                for element in elements {
+                    hash_double(*element, state);
+                }
+            }
+            Self::Map(map) => map.hash(state),
+        }
+    }
+}
+
+fn hash_integer<H: Hasher>(integer: i64, state: &mut H) {
+    integer.hash(state);
+}
+
+fn hash_double<H: Hasher>(double: f64, state: &mut H) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a saturated or truncated number is no equal, and is hashed by its bits"
+    )]
+    let truncated = double as i64;
+    if compare_integer_with_double(truncated, double).is_eq() {
+        hash_integer(truncated, state);
+    } else if double.is_nan() {
+        f64::NAN.to_bits().hash(state);
+    } else {
+        double.to_bits().hash(state);
+    }
+}
+
+impl Ord for GeoPoint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare_doubles(self.latitude, other.latitude)
+            .then_with(|| compare_doubles(self.longitude, other.longitude))
+    }
+}
+
+impl PartialOrd for GeoPoint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for GeoPoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for GeoPoint {}
+
+impl Hash for GeoPoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_double(self.latitude, state);
+        hash_double(self.longitude, state);
+    }
+}
 
 impl From<bool> for Value {
     fn from(boolean: bool) -> Self {

@@ -3,6 +3,7 @@
 //! One reader serves values and the data of writes; in the latter, transforms may stand where a value would, and are
 //! collected beside the data. Duplicate keys, unknown tags and excess depth are errors, never repaired.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use crate::error::excerpt;
 use crate::field_path::check_field_name;
 use crate::limits::{VALUE_DEPTH_MAX, VECTOR_DIMENSIONS_MAX};
 use crate::write_json::check_transforms_count;
-use crate::{DocumentPath, FieldPath, GeoPoint, InputError, Map, Transform, Value};
+use crate::{DocumentPath, FieldPath, GeoPoint, InputError, Map, Transform, Value, from_json};
 
 /// The largest integer that every JSON reader takes exactly: 2^53 - 1.
 const SAFE_INTEGER_MAX: i64 = (1 << 53) - 1;
@@ -24,7 +25,7 @@ const SAFE_INTEGER_MAX: i64 = (1 << 53) - 1;
 /// # Errors
 /// If the text is not JSON, not an object, or not value JSON; with line and column.
 pub fn data_from_json(json: &[u8]) -> Result<Map, InputError> {
-    match serde_json::from_slice::<Value>(json)? {
+    match from_json::<Value>(json)? {
         Value::Map(map) => Ok(map),
         _ => Err(InputError::new("a document's data is a JSON object").at(1, 1)),
     }
@@ -53,24 +54,24 @@ impl Serialize for Value {
             Self::Integer(integer) if (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(integer) => {
                 serializer.serialize_i64(*integer)
             }
-            Self::Integer(integer) => tagged(serializer, "$int", &integer.to_string()),
+            Self::Integer(integer) => write_tagged(serializer, "$int", &integer.to_string()),
             Self::Double(double) => match special_double(*double) {
-                Some(name) => tagged(serializer, "$double", name),
+                Some(name) => write_tagged(serializer, "$double", name),
                 None => serializer.serialize_f64(*double),
             },
-            Self::Timestamp(timestamp) => tagged(serializer, "$time", timestamp),
+            Self::Timestamp(timestamp) => write_tagged(serializer, "$time", timestamp),
             Self::String(text) => serializer.serialize_str(text),
-            Self::Bytes(bytes) => tagged(serializer, "$bytes", &STANDARD.encode(bytes)),
-            Self::Reference(path) => tagged(serializer, "$ref", path),
-            Self::GeoPoint(point) => tagged(serializer, "$geo", &[point.latitude(), point.longitude()]),
+            Self::Bytes(bytes) => write_tagged(serializer, "$bytes", &STANDARD.encode(bytes)),
+            Self::Reference(path) => write_tagged(serializer, "$ref", path),
+            Self::GeoPoint(point) => write_tagged(serializer, "$geo", &[point.latitude(), point.longitude()]),
             Self::Array(elements) => serializer.collect_seq(elements),
-            Self::Vector(elements) => tagged(serializer, "$vector", elements),
+            Self::Vector(elements) => write_tagged(serializer, "$vector", elements),
             Self::Map(map) => MapJson(map).serialize(serializer),
         }
     }
 }
 
-fn tagged<S: Serializer, T: Serialize + ?Sized>(
+pub(crate) fn write_tagged<S: Serializer, T: Serialize + ?Sized>(
     serializer: S,
     tag: &'static str,
     value: &T,
@@ -102,7 +103,7 @@ impl Serialize for MapJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let tag_like = self.0.keys().any(|key| key.starts_with('$'));
         if tag_like {
-            tagged(serializer, "$map", self.0)
+            write_tagged(serializer, "$map", self.0)
         } else {
             serializer.collect_map(self.0)
         }
@@ -254,7 +255,8 @@ fn read_map<'de, A: MapAccess<'de>>(
 ) -> Result<Slot, A::Error> {
     check_depth(seed.depth)?;
     let mut map = Map::new();
-    let mut transforms = false;
+    // The keys that left nothing in the map; as many as there may be transforms at most.
+    let mut transformed = BTreeSet::new();
     let mut next = first;
     loop {
         let key = match next.take() {
@@ -271,7 +273,7 @@ fn read_map<'de, A: MapAccess<'de>>(
             )));
         }
         check_field_name(&key).map_err(de::Error::custom)?;
-        if map.contains_key(&key) {
+        if map.contains_key(&key) || transformed.contains(&key) {
             return Err(de::Error::custom(format!(
                 "the key `{}` stands twice in one map",
                 excerpt(&key)
@@ -286,29 +288,25 @@ fn read_map<'de, A: MapAccess<'de>>(
         })?;
         match slot {
             Slot::Value(value) => {
-                map.insert(key.clone(), value);
+                map.insert(key, value);
             }
-            Slot::Omitted => transforms = true,
+            Slot::Omitted => {
+                transformed.insert(key);
+            }
             Slot::Transform(transform) => {
-                transforms = true;
                 if let Some(sink) = &mut seed.sink {
                     let path = FieldPath::from_segments(sink.way.clone()).map_err(de::Error::custom)?;
-                    if sink.transforms.iter().any(|(other, _)| *other == path) {
-                        return Err(de::Error::custom(format!(
-                            "the key `{}` stands twice in one map",
-                            excerpt(&key)
-                        )));
-                    }
                     sink.transforms.push((path, transform));
                     check_transforms_count(sink.transforms.len()).map_err(de::Error::custom)?;
                 }
+                transformed.insert(key);
             }
         }
         if let Some(sink) = &mut seed.sink {
             sink.way.pop();
         }
     }
-    if transforms && map.is_empty() && seed.depth > 0 {
+    if !transformed.is_empty() && map.is_empty() && seed.depth > 0 {
         return Ok(Slot::Omitted);
     }
     Ok(Slot::Value(Value::Map(map)))
@@ -330,21 +328,21 @@ fn read_tagged<'de, A: MapAccess<'de>>(
         }
         "$ref" => Value::Reference(access.next_value::<DocumentPath>()?),
         "$geo" => {
-            let [latitude, longitude] = access.next_value::<[f64; 2]>()?;
-            let point = GeoPoint::new(latitude, longitude).ok_or_else(|| {
+            let point = match *access.next_value_seed(Numbers {
+                tag: "$geo",
+                count_max: 2,
+            })? {
+                [latitude, longitude] => GeoPoint::new(latitude, longitude),
+                _ => None,
+            };
+            Value::GeoPoint(point.ok_or_else(|| {
                 de::Error::custom("`$geo` is [latitude, longitude] in degrees, within ±90 and ±180")
-            })?;
-            Value::GeoPoint(point)
+            })?)
         }
-        "$vector" => {
-            let elements = access.next_value::<Vec<f64>>()?;
-            if elements.len() > VECTOR_DIMENSIONS_MAX {
-                return Err(de::Error::custom(format!(
-                    "`$vector` has more than {VECTOR_DIMENSIONS_MAX} dimensions"
-                )));
-            }
-            Value::Vector(elements)
-        }
+        "$vector" => Value::Vector(access.next_value_seed(Numbers {
+            tag: "$vector",
+            count_max: VECTOR_DIMENSIONS_MAX,
+        })?),
         "$double" => match access.next_value::<String>()?.as_str() {
             "NaN" => Value::Double(f64::NAN),
             "Infinity" => Value::Double(f64::INFINITY),
@@ -359,13 +357,13 @@ fn read_tagged<'de, A: MapAccess<'de>>(
         },
         "$int" => {
             let text = access.next_value::<String>()?;
-            let integer = text.parse().map_err(|_| {
+            let integer = text.parse::<i64>().ok().filter(|_| is_canonical_integer(&text));
+            Value::Integer(integer.ok_or_else(|| {
                 de::Error::custom(format!(
-                    "`$int` is a decimal integer of 64 bits, not `{}`",
+                    "`$int` is a decimal integer of 64 bits without leading zeros, not `{}`",
                     excerpt(&text)
                 ))
-            })?;
-            Value::Integer(integer)
+            })?)
         }
         "$map" => return access.next_value_seed(TaggedMapSeed(seed)),
         "$now" | "$inc" | "$min" | "$max" | "$union" | "$remove" | "$delete" => {
@@ -386,6 +384,84 @@ fn read_tagged<'de, A: MapAccess<'de>>(
         }
     };
     Ok(Slot::Value(value))
+}
+
+/// Whether it is written as integers are: no plus, no leading zeros, no `-0`.
+fn is_canonical_integer(text: &str) -> bool {
+    text == "0" || !text.strip_prefix('-').unwrap_or(text).starts_with(['0', '+'])
+}
+
+/// Reads an array of numbers, and stops where it becomes longer than it may be.
+struct Numbers {
+    tag: &'static str,
+    count_max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Numbers {
+    type Value = Vec<f64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<f64>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Numbers {
+    type Value = Vec<f64>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "an array of numbers in `{}`", self.tag)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<f64>, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(Number(number)) = seq.next_element()? {
+            if numbers.len() == self.count_max {
+                return Err(de::Error::custom(format!(
+                    "`{}` has more than {} numbers",
+                    self.tag, self.count_max
+                )));
+            }
+            numbers.push(number);
+        }
+        Ok(numbers)
+    }
+}
+
+/// A JSON number as a double.
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a number")
+            }
+
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "these numbers are doubles however they are written"
+            )]
+            fn visit_i64<E: de::Error>(self, integer: i64) -> Result<Number, E> {
+                Ok(Number(integer as f64))
+            }
+
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "these numbers are doubles however they are written"
+            )]
+            fn visit_u64<E: de::Error>(self, integer: u64) -> Result<Number, E> {
+                Ok(Number(integer as f64))
+            }
+
+            fn visit_f64<E: de::Error>(self, double: f64) -> Result<Number, E> {
+                Ok(Number(double))
+            }
+        }
+        deserializer.deserialize_any(NumberVisitor)
+    }
 }
 
 fn read_transform<'de, A: MapAccess<'de>>(

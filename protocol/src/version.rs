@@ -32,6 +32,11 @@ impl Version {
         Self(now.as_micros().max(self.0.saturating_add(1)))
     }
 
+    /// The strong entity tag of a document at this version, as in the `ETag` header: the version in quotes.
+    pub fn to_etag(self) -> String {
+        format!("\"{self}\"")
+    }
+
     /// The same moment as a timestamp.
     pub fn to_timestamp(self) -> Timestamp {
         Timestamp::from_micros_clamped(self.0)

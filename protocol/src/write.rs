@@ -5,14 +5,25 @@ use serde::{Deserialize, Serialize};
 use crate::{DocumentPath, FieldPath, Map, Query, Value, Version};
 
 /// The body of `POST /api/v1/commit`: all of it happens at one version, or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the body of a commit, an object with `writes`, `reads` and `queries`"
+)]
 pub struct CommitBody {
     /// Documents that must not have changed since they were read.
-    #[serde(default, deserialize_with = "crate::write_json::bounded_reads")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::write_json::bounded_reads"
+    )]
     pub reads: Vec<Read>,
     /// Queries whose results must not have gained, lost or changed a document since they were run.
-    #[serde(default, deserialize_with = "crate::write_json::bounded_queries")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::write_json::bounded_queries"
+    )]
     pub queries: Vec<QueryRead>,
     /// What to write, judged and applied in order.
     #[serde(default, deserialize_with = "crate::write_json::bounded_writes")]
@@ -21,7 +32,10 @@ pub struct CommitBody {
 
 /// A document as the client saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a read: {\"path\": …, \"version\": … or null}"
+)]
 pub struct Read {
     /// The document.
     pub path: DocumentPath,
@@ -31,8 +45,11 @@ pub struct Read {
 }
 
 /// A query as the client saw its result.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a query read: {\"query\": …, \"version\": …}"
+)]
 pub struct QueryRead {
     /// The query.
     pub query: Query,
@@ -41,7 +58,7 @@ pub struct QueryRead {
 }
 
 /// One write of a commit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// The document it is about.
     pub path: DocumentPath,
@@ -52,7 +69,7 @@ pub struct Write {
 }
 
 /// What a write does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteKind {
     /// Writes a document that must not exist.
     Create(WriteData),
@@ -62,9 +79,10 @@ pub enum WriteKind {
     Merge(WriteData),
     /// Sets fields by their paths in a document that must exist. Each value replaces what stood there, whole.
     Update {
-        /// New values; no path is a prefix of another, nor of one in `transforms`.
+        /// New values; no path is a prefix of another.
         fields: Vec<(FieldPath, Value)>,
-        /// Transforms, applied after the values.
+        /// Transforms, applied after the values. A path may lead into a map among the values, to a place where it has
+        /// nothing.
         transforms: Vec<(FieldPath, Transform)>,
     },
     /// Deletes, if it is there.
@@ -74,7 +92,7 @@ pub enum WriteKind {
 }
 
 /// The data of a write: fields, and transforms at places where the fields have nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteData {
     /// The given fields without the transforms.
     pub fields: Map,
@@ -104,7 +122,7 @@ pub enum Precondition {
 }
 
 /// A change that depends on the value that stands there.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transform {
     /// The time of the request, one for all its writes.
     Now,

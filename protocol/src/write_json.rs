@@ -6,11 +6,13 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::excerpt;
-use crate::limits::{COMMIT_QUERIES_MAX, COMMIT_READS_MAX, COMMIT_WRITES_MAX, WRITE_TRANSFORMS_MAX};
+use crate::limits::{
+    BATCH_GET_PATHS_MAX, COMMIT_QUERIES_MAX, COMMIT_READS_MAX, COMMIT_WRITES_MAX, WRITE_TRANSFORMS_MAX,
+};
 use crate::value_json::{Slot, TransformSink, ValueSeed};
 use crate::{
     DocumentPath, FieldPath, InputError, Map, Precondition, QueryRead, Read, Transform, Value, Version,
-    Write, WriteData, WriteKind,
+    Write, WriteData, WriteKind, from_json,
 };
 
 pub(crate) fn bounded_reads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Read>, D::Error> {
@@ -25,6 +27,12 @@ pub(crate) fn bounded_queries<'de, D: Deserializer<'de>>(
 
 pub(crate) fn bounded_writes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Write>, D::Error> {
     bounded(deserializer, "writes", COMMIT_WRITES_MAX)
+}
+
+pub(crate) fn bounded_paths<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<DocumentPath>, D::Error> {
+    bounded(deserializer, "paths", BATCH_GET_PATHS_MAX)
 }
 
 /// A list that stops being read at its limit.
@@ -73,10 +81,7 @@ impl WriteData {
     /// # Errors
     /// If the text is not such an object; with line and column.
     pub fn from_json(json: &[u8]) -> Result<Self, InputError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let data = WriteDataSeed.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(data)
+        from_json(json)
     }
 
     /// Refuses `$delete`, which has nothing to delete in a create or set.
@@ -207,7 +212,10 @@ impl<'de> Visitor<'de> for UpdateVisitor {
 impl<'de> Deserialize<'de> for Precondition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(
+            deny_unknown_fields,
+            expecting = "a precondition: {\"exists\": true}, {\"exists\": false} or {\"version\": …}"
+        )]
         struct Wire {
             exists: Option<bool>,
             version: Option<Version>,
