@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use andiron_protocol::limits::DOCUMENT_BYTES_MAX;
 use andiron_protocol::{
-    CommitBody, DocumentPath, FieldPath, Map, Query, Timestamp, Value, Version, WriteKind, apply_write,
-    data_from_json, write_data_json,
+    CollectionPath, CommitBody, DocumentPath, FieldPath, Map, Precondition, Query, Timestamp, Value, Version,
+    Write, WriteData, WriteKind, apply_write, data_from_json, write_data_json,
 };
 use andiron_store::{
     Commit, DocumentPredicate, DocumentWrite, EntryChange, QueryCheck, ReadCheck, Snapshot, StoreError,
@@ -89,6 +89,45 @@ impl Engine {
             Some(key) => Some(Idempotency::new(caller, key, &body)?),
             None => None,
         };
+        self.commit_authorized(body, idempotency).await
+    }
+
+    /// Creates a document with a generated id. A retry with the same idempotency key is answered with the id that the
+    /// first call generated, which [`Engine::commit`] cannot do: there the id is part of the request.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`].
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        collection: &CollectionPath,
+        data: WriteData,
+        idempotency_key: Option<&str>,
+    ) -> Result<Committed, EngineError> {
+        let path = collection.document(&self.generate_id())?;
+        authorize(caller, Access::Write(&path))?;
+        let idempotency = match idempotency_key {
+            Some(key) => Some(Idempotency::new(caller, key, &(collection, &data))?),
+            None => None,
+        };
+        let write = Write {
+            path,
+            kind: WriteKind::Create(data),
+            precondition: Precondition::None,
+        };
+        let body = CommitBody {
+            writes: vec![write],
+            ..CommitBody::default()
+        };
+        self.commit_authorized(body, idempotency).await
+    }
+
+    /// Applies a commit of which every part has been put to [`authorize`].
+    async fn commit_authorized(
+        &self,
+        body: CommitBody,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Committed, EngineError> {
         let request = Arc::new(Request {
             body,
             time: self.now(),
@@ -264,11 +303,7 @@ fn prepare(
 }
 
 impl Working {
-    fn apply(
-        &mut self,
-        write: &andiron_protocol::Write,
-        now: Timestamp,
-    ) -> Result<Vec<(FieldPath, Value)>, EngineError> {
+    fn apply(&mut self, write: &Write, now: Timestamp) -> Result<Vec<(FieldPath, Value)>, EngineError> {
         // Only merge and update look at what stands there, so only they have it parsed.
         let is_looked_at = matches!(write.kind, WriteKind::Merge(_) | WriteKind::Update { .. });
         let parsed;

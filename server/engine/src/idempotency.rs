@@ -7,7 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use andiron_protocol::limits::IDEMPOTENCY_KEY_CHARS_MAX;
-use andiron_protocol::{CommitBody, DocumentPath, FieldPath, InputError, Map, Timestamp, Value};
+use andiron_protocol::{DocumentPath, FieldPath, InputError, Map, Timestamp, Value};
 use andiron_store::{StoreError, StoredDocument};
 use sha2::{Digest as _, Sha256};
 
@@ -28,8 +28,9 @@ pub(crate) struct Idempotency {
 }
 
 impl Idempotency {
-    /// The record's place, from the caller and the key, and the fingerprint of the request.
-    pub(crate) fn new(caller: &Caller, key: &str, body: &CommitBody) -> Result<Self, EngineError> {
+    /// The record's place, from the caller and the key, and the fingerprint of the request, whose debug form must name
+    /// all that tells it from another.
+    pub(crate) fn new(caller: &Caller, key: &str, request: &impl fmt::Debug) -> Result<Self, EngineError> {
         let is_valid = (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len())
             && key.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if !is_valid {
@@ -42,8 +43,7 @@ impl Idempotency {
         let id = hex(&Sha256::digest(format!("{}\n{key}", caller.identity())));
         let path = format!("{COLLECTION}/{id}").parse()?;
         let mut hasher = HashedText(Sha256::new());
-        // The debug form names every part of a commit, and nothing but its parts.
-        write!(hasher, "{body:?}").expect("hashing does not fail");
+        write!(hasher, "{request:?}").expect("hashing does not fail");
         Ok(Self {
             path,
             fingerprint: hex(&hasher.0.finalize()),

@@ -25,7 +25,7 @@ mod indexes;
 mod query;
 
 pub use access::{Access, Caller, authorize};
-pub use andiron_store::{DocumentRow, StoredDocument};
+pub use andiron_store::{DocumentRow, LogInfo, StoreError, StoredDocument};
 pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
 pub use error::EngineError;
