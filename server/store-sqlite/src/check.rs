@@ -1,0 +1,168 @@
+//! Examination of the database: SQLite's own, then what must hold between the tables.
+
+use andiron_store::{CHECK_PROBLEMS_MAX, StoreError};
+use rusqlite::Connection;
+
+use crate::history::POSITION_BITS;
+use crate::snapshot::SnapshotView;
+use crate::store::Shared;
+use crate::view::{View, each_row, integer, text};
+
+const DOING: &str = "examining the database";
+
+/// A query for what must not be, and the beginning of the sentence about each of its rows, which are one text each.
+const RULES: &[(&str, &str)] = &[
+    (
+        "a document is in a collection that does not exist:",
+        "SELECT 'document ' || id || ' in number ' || collection FROM documents
+         WHERE collection NOT IN (SELECT number FROM collections)",
+    ),
+    (
+        "the change log speaks of a collection that does not exist:",
+        "SELECT DISTINCT 'number ' || collection FROM log
+         WHERE collection NOT IN (SELECT number FROM collections)",
+    ),
+    (
+        "a collection is not named as its path says:",
+        "SELECT path FROM collections
+         WHERE path IS NOT iif(parent = '', name, parent || '/' || name)
+            OR replace(CAST(ordered AS TEXT), char(0), '/') IS NOT path",
+    ),
+    (
+        "a document is newer than the last commit:",
+        "SELECT c.path || '/' || d.id FROM documents AS d JOIN collections AS c ON c.number = d.collection
+         WHERE d.version > (SELECT last_version FROM state) OR d.created > d.version",
+    ),
+    (
+        "the last change in the log is newer than the last commit:",
+        "SELECT 'version ' || max(version) FROM log
+         HAVING max(version) > (SELECT last_version FROM state)",
+    ),
+    (
+        "the change log reaches back behind its start:",
+        "SELECT 'version ' || min(version) FROM log
+         HAVING min(version) <= (SELECT log_start FROM state)",
+    ),
+    (
+        "the change log is counted wrong:",
+        "SELECT log_changes || ' changes and ' || log_bytes || ' bytes' FROM state
+         WHERE log_changes <> (SELECT count(*) FROM log)
+            OR log_bytes <> (SELECT ifnull(sum(octet_length(before_data)), 0) FROM log)",
+    ),
+    (
+        "a change is not where its version belongs:",
+        "SELECT 'version ' || version || ' under key ' || key FROM log WHERE key >> :bits <> version",
+    ),
+    (
+        "the log does not have the last change of a document:",
+        "SELECT c.path || '/' || d.id FROM documents AS d JOIN collections AS c ON c.number = d.collection
+         WHERE d.version > (SELECT log_start FROM state) AND NOT EXISTS (
+             SELECT 1 FROM log AS l WHERE l.key >= d.version << :bits AND l.key < (d.version + 1) << :bits
+             AND l.collection = d.collection AND l.id = d.id AND NOT l.deleted)",
+    ),
+    (
+        "the log does not have the deletion of a document:",
+        "SELECT c.path || '/' || t.id FROM tombstones AS t JOIN collections AS c ON c.number = t.collection
+         WHERE NOT EXISTS (
+             SELECT 1 FROM log AS l WHERE l.key >= t.version << :bits AND l.key < (t.version + 1) << :bits
+             AND l.collection = t.collection AND l.id = t.id AND l.deleted)",
+    ),
+    (
+        "a document counts as deleted and is there:",
+        "SELECT c.path || '/' || t.id FROM tombstones AS t JOIN collections AS c ON c.number = t.collection
+         JOIN documents AS d ON d.collection = t.collection AND d.id = t.id",
+    ),
+    (
+        "the log does not have the change before a change:",
+        "SELECT c.path || '/' || n.id || ' at version ' || n.version
+         FROM log AS n JOIN collections AS c ON c.number = n.collection
+         WHERE n.previous > (SELECT log_start FROM state) AND NOT EXISTS (
+             SELECT 1 FROM log AS l WHERE l.key >= n.previous << :bits AND l.key < (n.previous + 1) << :bits
+             AND l.collection = n.collection AND l.id = n.id)",
+    ),
+    (
+        "an index has a table but no definition:",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'index_[0-9]*'
+         AND name NOT IN (SELECT 'index_' || id FROM indexes)",
+    ),
+    (
+        "an index has a definition but no table:",
+        "SELECT 'index ' || id FROM indexes
+         WHERE 'index_' || id NOT IN (SELECT name FROM sqlite_schema WHERE type = 'table')",
+    ),
+];
+
+pub(crate) fn check(shared: &Shared) -> Result<Vec<String>, StoreError> {
+    let view = SnapshotView::begin(shared)?;
+    let connection = view.connection();
+    let mut problems = Vec::new();
+    examine(
+        connection,
+        &mut problems,
+        "damage",
+        &format!("PRAGMA integrity_check({CHECK_PROBLEMS_MAX})"),
+    )?;
+    problems.retain(|problem| problem != "damage ok");
+    if !problems.is_empty() {
+        // What the rules would say of tables that cannot be read is noise.
+        return Ok(problems);
+    }
+    let bits = POSITION_BITS.to_string();
+    for (sentence, sql) in RULES {
+        examine(connection, &mut problems, sentence, &sql.replace(":bits", &bits))?;
+    }
+    for id in index_tables(connection)? {
+        examine(
+            connection,
+            &mut problems,
+            "an index has an entry of a document that does not exist:",
+            &format!(
+                "SELECT 'entry ' || hex(key) || ' of index {id}' FROM index_{id}
+                 WHERE document NOT IN (SELECT number FROM documents)"
+            ),
+        )?;
+    }
+    Ok(problems)
+}
+
+/// Adds a sentence for each row, as long as there is room.
+fn examine(
+    connection: &Connection,
+    problems: &mut Vec<String>,
+    sentence: &str,
+    sql: &str,
+) -> Result<(), StoreError> {
+    use std::ops::ControlFlow::{Break, Continue};
+
+    let found = each_row(connection, DOING, sql, [], |row| {
+        if problems.len() >= CHECK_PROBLEMS_MAX {
+            return Ok(Break(()));
+        }
+        problems.push(format!("{sentence} {}", text(row, 0)?));
+        Ok(Continue(()))
+    });
+    match found {
+        // Damage so bad that the query stops at it is what was looked for.
+        Err(StoreError::Corrupt { detail }) => {
+            problems.push(detail);
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// The indexes that have a definition and a table.
+fn index_tables(connection: &Connection) -> Result<Vec<i64>, StoreError> {
+    let mut ids = Vec::new();
+    each_row(
+        connection,
+        DOING,
+        "SELECT id FROM indexes WHERE 'index_' || id IN (SELECT name FROM sqlite_schema WHERE type = 'table')",
+        [],
+        |row| {
+            ids.push(integer(row, 0)?);
+            Ok(std::ops::ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(ids)
+}

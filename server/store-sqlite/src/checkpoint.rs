@@ -1,0 +1,178 @@
+//! Moving the write-ahead log into the database, on a thread of its own.
+//!
+//! SQLite would do it in the commit that makes the log too long, and that commit would wait for it. Here the thread
+//! first moves what there is while commits go on, then holds the writer back for the short rest that was added
+//! meanwhile: only a log that has been moved completely is begun anew, else it would grow without end.
+//!
+//! SQLite's own automatism also keeps a failed sync to itself. The log may then be overwritten though the database
+//! never reached the disk, so here such a failure ends all writing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use andiron_store::StoreError;
+use parking_lot::{Condvar, Mutex};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, DEFAULT_NAME};
+
+use crate::connection::Role;
+use crate::error::store_error;
+use crate::store::Shared;
+
+const DOING: &str = "moving the write-ahead log into the database";
+
+/// When the log is to be moved, and the means to have it done.
+pub(crate) struct Checkpoints {
+    /// Pages of new log after which it is moved.
+    pages: u64,
+    /// Pages in the log.
+    written: Arc<AtomicU64>,
+    /// Pages that the log had when it was last moved.
+    attempted: AtomicU64,
+    signal: Mutex<Signal>,
+    wake: Condvar,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Signal {
+    #[default]
+    Idle,
+    Requested,
+    Stopped,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(pages: u64) -> Self {
+        Self {
+            pages: pages.max(1),
+            written: Arc::default(),
+            attempted: AtomicU64::new(0),
+            signal: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// Has the writing connection tell how long the log is.
+    pub(crate) fn watch(&self, writer: &mut Connection) -> Result<(), StoreError> {
+        let written = Arc::clone(&self.written);
+        writer
+            .wal_hook(Some(move |_: &mut _, pages: std::ffi::c_int| {
+                written.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(store_error("opening the database"))
+    }
+
+    /// Called by the writer after each group.
+    pub(crate) fn request_if_due(&self) {
+        let written = self.written.load(Ordering::Relaxed);
+        let attempted = self.attempted.load(Ordering::Relaxed);
+        if written < attempted {
+            // The log has been begun anew.
+            self.attempted.store(0, Ordering::Relaxed);
+        } else if written - attempted >= self.pages {
+            self.send(Signal::Requested);
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        let mut current = self.signal.lock();
+        if *current != Signal::Stopped {
+            *current = signal;
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for work; `false` when there will be none any more.
+    fn wait(&self) -> bool {
+        let mut signal = self.signal.lock();
+        while *signal == Signal::Idle {
+            self.wake.wait(&mut signal);
+        }
+        if *signal == Signal::Requested {
+            *signal = Signal::Idle;
+        }
+        *signal != Signal::Stopped
+    }
+
+    fn note_attempt(&self) {
+        self.attempted
+            .store(self.written.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// The thread that moves the log; stopped when it is dropped.
+pub(crate) struct Checkpointer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, StoreError> {
+        let connection = shared.opener.open(Role::Checkpointer)?;
+        let thread = std::thread::Builder::new()
+            .name("andiron-checkpoint".to_owned())
+            .spawn({
+                let shared = Arc::clone(shared);
+                move || run(&shared, &connection)
+            })
+            .map_err(|error| crate::error::driver_error("starting a thread", error))?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.shared.checkpoints.send(Signal::Stopped);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed; there is nothing left for it to do.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Shared, connection: &Connection) {
+    while shared.checkpoints.wait() {
+        if shared.poison.is_set() {
+            return;
+        }
+        if let Err(error) = move_log(shared, connection) {
+            report(shared, error);
+        }
+    }
+}
+
+fn move_log(shared: &Shared, connection: &Connection) -> Result<(), StoreError> {
+    let moved = step(connection).and_then(|()| {
+        let _writer = shared.writer.as_ref().map(Mutex::lock);
+        step(connection)
+    });
+    shared.checkpoints.note_attempt();
+    moved
+}
+
+/// Moves what no reader and no writer keeps from being moved.
+fn step(connection: &Connection) -> Result<(), StoreError> {
+    match connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE) {
+        Ok(_) => Ok(()),
+        // Another program, say `sqlite3` in a terminal, is moving it right now.
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(()),
+        Err(error) => Err(store_error(DOING)(error)),
+    }
+}
+
+fn report(shared: &Shared, error: StoreError) {
+    match error {
+        // The log stays as it is; the next attempt comes with the next pages. Whoever writes meets the same and says it.
+        StoreError::Full | StoreError::ReadOnly => {}
+        error => {
+            shared.poison.note(StoreError::SyncFailed {
+                detail: error.to_string(),
+            });
+        }
+    }
+}
