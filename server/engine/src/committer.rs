@@ -139,6 +139,14 @@ impl Committer {
         Ok(answer)
     }
 
+    /// Jobs in the queue.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue
+            .lock()
+            .as_ref()
+            .map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
     /// Lets the writer finish what waits and stop. Blocks until it has.
     pub(crate) fn close(&self) {
         drop(self.queue.lock().take());
@@ -306,9 +314,11 @@ impl Writer {
             let conflict = if index_epoch == indexes.epoch() {
                 let last = group.last_version();
                 let version = last.next((self.shared.surroundings.now)().max(request_time));
-                // A commit that only verifies writes nothing and takes no version of its own.
-                let version = if commit.writes.is_empty() { last } else { version };
                 match group.apply(&commit, version)? {
+                    // A commit that only verifies writes nothing and takes no version of its own.
+                    CommitOutcome::Applied if commit.writes.is_empty() => {
+                        return Ok(Ok((answer, last, commit)));
+                    }
                     CommitOutcome::Applied => return Ok(Ok((answer, version, commit))),
                     CommitOutcome::QueryConflict(index) => {
                         return Err(EngineError::Aborted {

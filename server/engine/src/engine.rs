@@ -109,6 +109,11 @@ impl Engine {
         Ok(self.shared.store.snapshot()?.version()?)
     }
 
+    /// Commits that wait for the writer.
+    pub fn waiting_commits(&self) -> usize {
+        self.committer.waiting()
+    }
+
     /// What the change log holds.
     ///
     /// # Errors

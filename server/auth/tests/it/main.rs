@@ -1,5 +1,7 @@
 //! Service keys through their public interface.
 
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
+
 use std::sync::Arc;
 
 use andiron_auth::{AuthError, ServiceKeys};
