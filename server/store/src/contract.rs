@@ -344,7 +344,7 @@ pub trait Group {
     /// than [`Group::last_version`].
     ///
     /// # Errors
-    /// If the driver fails; the group must then be dropped.
+    /// If `version` is not, or if the driver fails; the group must then be dropped.
     fn apply(&mut self, commit: &Commit, version: Version) -> Result<CommitOutcome, StoreError>;
 
     /// Adds an index that is being built. Its number was never that of another index, not even of one dropped before

@@ -7,7 +7,10 @@
 //! - [`index`]: index definitions and the entries that a document has in them.
 //! - [`key`]: the order-preserving encoding of values and paths, on which index entries stand.
 //! - [`memory`]: a store in memory, for tests and simulation.
+//! - `conformance`, behind the feature of that name: the tests that every driver passes.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod contract;
 pub mod index;
 pub mod key;

@@ -2,4 +2,5 @@
 
 mod index;
 mod key;
+mod memory;
 mod values;
