@@ -16,8 +16,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::connection::Role;
 use crate::error::{DriverError, driver_error, file_error, store_error};
 use crate::folder::{DATABASE_FILE, sync_folder, sync_parent};
+use crate::pool;
 use crate::store::Shared;
-use crate::view::State;
 
 const DOING: &str = "backing up";
 /// Pages copied between two calls of `progress`: one megabyte.
@@ -43,8 +43,7 @@ fn copy(
 ) -> Result<(), StoreError> {
     // A connection of its own inside one transaction: what it sees does not change, so the copy is never begun anew.
     let from = shared.opener.open(Role::Reader)?;
-    from.execute_batch("BEGIN").map_err(store_error(DOING))?;
-    State::read(&from)?;
+    pool::begin(&from)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut to = Connection::open_with_flags(database, flags).map_err(store_error(DOING))?;

@@ -147,9 +147,15 @@ fn run(shared: &Shared, connection: &Connection) {
 }
 
 fn move_log(shared: &Shared, connection: &Connection) -> Result<(), StoreError> {
+    shared.pool.end_idle();
     let moved = step(connection).and_then(|()| {
         let _writer = shared.writer.as_ref().map(Mutex::lock);
-        step(connection)
+        shared.pool.end_idle();
+        let moved = step(connection);
+        // Whoever reads from the log now would keep it from being begun anew after it has become idle.
+        shared.pool.advance();
+        shared.pool.end_idle();
+        moved
     });
     shared.checkpoints.note_attempt();
     moved

@@ -549,6 +549,8 @@ impl GroupView<'_> {
         if self.forgot {
             cache.end_forgetting();
         }
+        // Even if it failed: nobody may go on with a view of which it is not known whether it is the newest.
+        self.shared.pool.advance();
         committed?;
         self.finished = true;
         let epoch = cache.epoch();

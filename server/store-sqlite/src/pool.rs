@@ -1,37 +1,120 @@
 //! The connections that read: opened when needed, kept while idle up to a bound, the last used first, because its
 //! cached pages are the warmest.
+//!
+//! An idle connection keeps its read transaction open. As long as nothing is committed, the next snapshot takes it as
+//! it is, which saves most of what a small snapshot costs. Whether something was committed is told by the *generation*,
+//! which the writer advances after each group, so what another program writes is seen only then. A transaction that is
+//! open keeps the write-ahead log from being begun anew; so the checkpointer has the idle ones ended, and advances the
+//! generation for those that are in use.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use andiron_store::StoreError;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use crate::collections::{CollectionCache, Epoch};
 use crate::connection::{Opener, Role};
-use crate::error::{DriverError, driver_error};
+use crate::error::{DriverError, driver_error, store_error};
+use crate::view::State;
 
 /// The reading connections of one store.
 pub(crate) struct Pool {
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Reader>>,
+    generation: AtomicU64,
     open: AtomicUsize,
     open_max: usize,
     idle_max: usize,
+}
+
+/// A connection inside a read transaction.
+pub(crate) struct Reader {
+    pub(crate) connection: Connection,
+    /// What it sees.
+    pub(crate) state: State,
+    /// When the transaction began.
+    pub(crate) epoch: Epoch,
+    generation: u64,
 }
 
 impl Pool {
     pub(crate) fn new(open_max: usize, idle_max: usize) -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
+            generation: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             open_max,
             idle_max,
         }
     }
 
-    pub(crate) fn take(&self, opener: &Opener) -> Result<Connection, StoreError> {
-        if let Some(connection) = self.idle.lock().pop() {
-            return Ok(connection);
+    /// Tells that transactions that began before now are not to be used for new snapshots.
+    pub(crate) fn advance(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A connection that sees the newest state.
+    pub(crate) fn take(&self, opener: &Opener, collections: &CollectionCache) -> Result<Reader, StoreError> {
+        let idle = self.idle.lock().pop();
+        // Before the transaction begins: what it sees can only be newer than it is taken for.
+        let generation = self.generation.load(Ordering::Acquire);
+        let epoch = collections.epoch();
+        let connection = match idle {
+            Some(reader) if reader.generation == generation => return Ok(reader),
+            Some(reader) => {
+                let ended = end(&reader.connection);
+                self.keep_or_discard(reader.connection, ended)?
+            }
+            None => self.open(opener)?,
+        };
+        let begun = begin(&connection);
+        let state = begun.as_ref().map_or(State::EMPTY, |state| *state);
+        let connection = self.keep_or_discard(connection, begun.map(|_| ()))?;
+        Ok(Reader {
+            connection,
+            state,
+            epoch,
+            generation,
+        })
+    }
+
+    pub(crate) fn give_back(&self, reader: Reader) {
+        let is_current = reader.generation == self.generation.load(Ordering::Acquire);
+        let reader = if is_current {
+            reader
+        } else {
+            match end(&reader.connection) {
+                Ok(()) => reader,
+                Err(_) => return self.discard(reader.connection),
+            }
+        };
+        let mut idle = self.idle.lock();
+        if idle.len() < self.idle_max {
+            idle.push(reader);
+        } else {
+            drop(idle);
+            self.discard(reader.connection);
         }
+    }
+
+    /// Ends the transactions of connections that are idle.
+    pub(crate) fn end_idle(&self) {
+        let mut idle = self.idle.lock();
+        for reader in idle.iter_mut() {
+            // One that cannot be ended shows it when it is to begin the next.
+            let _ = end(&reader.connection);
+        }
+    }
+
+    /// Closes what is idle.
+    pub(crate) fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock());
+        for reader in idle {
+            self.discard(reader.connection);
+        }
+    }
+
+    fn open(&self, opener: &Opener) -> Result<Connection, StoreError> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.open_max {
             self.open.fetch_sub(1, Ordering::Relaxed);
             let max = self.open_max;
@@ -45,27 +128,43 @@ impl Pool {
         })
     }
 
-    /// Takes a connection back. One that could not end its transaction is to be given to [`Pool::discard`].
-    pub(crate) fn give_back(&self, connection: Connection) {
-        let mut idle = self.idle.lock();
-        if idle.len() < self.idle_max {
-            idle.push(connection);
-        } else {
-            drop(idle);
-            self.discard(connection);
+    fn keep_or_discard(
+        &self,
+        connection: Connection,
+        outcome: Result<(), StoreError>,
+    ) -> Result<Connection, StoreError> {
+        match outcome {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                self.discard(connection);
+                Err(error)
+            }
         }
     }
 
-    pub(crate) fn discard(&self, connection: Connection) {
+    fn discard(&self, connection: Connection) {
         drop(connection);
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
 
-    /// Closes what is idle.
-    pub(crate) fn close(&self) {
-        let idle = std::mem::take(&mut *self.idle.lock());
-        for connection in idle {
-            self.discard(connection);
-        }
+/// Begins a transaction and fixes what it sees.
+pub(crate) fn begin(connection: &Connection) -> Result<State, StoreError> {
+    connection
+        .prepare_cached("BEGIN")
+        .and_then(|mut statement| statement.execute([]))
+        .map_err(store_error("beginning a snapshot"))?;
+    State::read(connection)
+}
+
+/// Ends the transaction, if one is open.
+fn end(connection: &Connection) -> Result<(), StoreError> {
+    if connection.is_autocommit() {
+        return Ok(());
     }
+    connection
+        .prepare_cached("COMMIT")
+        .and_then(|mut statement| statement.execute([]))
+        .map(|_| ())
+        .map_err(store_error("ending a snapshot"))
 }
