@@ -16,6 +16,7 @@ pub mod documents;
 pub mod groups;
 pub mod history;
 pub mod indexes;
+pub mod model;
 pub mod scans;
 
 mod fixture;
@@ -146,6 +147,11 @@ macro_rules! conformance_suite {
                 a_second_group_waits_for_the_first,
                 readers_see_whole_groups_while_a_writer_goes_on,
                 counters_incremented_by_many_threads_lose_nothing,
+            ],
+            model: [
+                random_commits_agree_with_a_naive_model,
+                random_trimming_agrees_with_a_naive_model,
+                random_indexes_agree_with_a_naive_model,
             ],
         }
     };

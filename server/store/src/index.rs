@@ -11,6 +11,7 @@ use andiron_protocol::limits::ORDER_BY_FIELDS_MAX;
 use andiron_protocol::{Direction, DocumentPath, FieldPath, InputError, Map, Source, Value, check_id};
 use serde::{Deserialize, Serialize};
 
+use crate::EntryChange;
 use crate::key::{
     decode_id, decode_path, encode_element_overflow, encode_id, encode_path, encode_value, read_value,
 };
@@ -171,6 +172,32 @@ impl IndexDefinition {
             }
         }
         keys
+    }
+
+    /// What a write changes in the index with this number: the entries that only the data before it has are removed, and
+    /// those that only the data after it has are added.
+    pub fn entry_changes(
+        &self,
+        index: IndexId,
+        path: &DocumentPath,
+        before: Option<&Map>,
+        after: Option<&Map>,
+    ) -> Vec<EntryChange> {
+        let keys = |data: Option<&Map>| data.map_or_else(Vec::new, |data| self.entry_keys(path, data));
+        let (old, new) = (keys(before), keys(after));
+        // Both are sorted.
+        let only = |keys: &[Vec<u8>], others: &[Vec<u8>], added| -> Vec<EntryChange> {
+            let lacking = |key: &&Vec<u8>| others.binary_search(key).is_err();
+            let change = |key: &Vec<u8>| EntryChange {
+                index,
+                key: key.clone(),
+                added,
+            };
+            keys.iter().filter(lacking).map(change).collect()
+        };
+        let mut changes = only(&old, &new, false);
+        changes.extend(only(&new, &old, true));
+        changes
     }
 
     /// The document that an entry's key ends with; `None` if the key is not one of this definition.

@@ -178,6 +178,7 @@ pub(super) type Entry = (Vec<u8>, StoredDocument);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contents {
     pub(super) version: Version,
+    /// In the order of paths.
     pub(super) documents: Vec<StoredDocument>,
     pub(super) changes: Vec<Changed>,
     pub(super) log: LogInfo,
@@ -196,6 +197,7 @@ pub(super) fn contents(snapshot: &dyn Snapshot) -> Contents {
             usize::MAX,
         ));
     }
+    documents.sort_by(|left, right| left.path.cmp(&right.path));
     let mut indexes = snapshot.indexes().unwrap();
     indexes.sort_by_key(|index| index.id);
     Contents {
@@ -225,5 +227,61 @@ pub(super) fn index_on(collection: &str) -> IndexDefinition {
         collection: collection.to_owned(),
         scope: IndexScope::Collection,
         fields: Vec::new(),
+    }
+}
+
+/// Whether something is in a range.
+pub(super) fn is_within<T: Ord + ?Sized>(place: &T, (lower, upper): (Bound<&T>, Bound<&T>)) -> bool {
+    let after = match lower {
+        Bound::Unbounded => true,
+        Bound::Included(lower) => place >= lower,
+        Bound::Excluded(lower) => place > lower,
+    };
+    let before = match upper {
+        Bound::Unbounded => true,
+        Bound::Included(upper) => place <= upper,
+        Bound::Excluded(upper) => place < upper,
+    };
+    after && before
+}
+
+/// Every range that has these as its bounds.
+pub(super) fn ranges<'a, T: ?Sized>(bounds: &[&'a T]) -> Vec<(Bound<&'a T>, Bound<&'a T>)> {
+    let mut ends = vec![Bound::Unbounded];
+    for bound in bounds {
+        ends.extend([Bound::Included(*bound), Bound::Excluded(*bound)]);
+    }
+    let with_lower = |lower: &Bound<&'a T>| ends.iter().map(|upper| (*lower, *upper)).collect::<Vec<_>>();
+    ends.iter().flat_map(with_lower).collect()
+}
+
+/// A small generator of random numbers (SplitMix64), the same on every machine.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    /// Whether something that happens once in `times` happens now.
+    pub(super) fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    pub(super) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())].clone()
     }
 }

@@ -1,14 +1,12 @@
 //! Indexes and their entries. What an index is on does not matter to a store, so keys here are any bytes.
 
-use std::ops::Bound;
-
 use super::fixture::{
     ALL_KEYS, Written, apply, at, commit, contents, contents_of, continue_below, doc, entries, index_on,
-    keys, write,
+    is_within, keys, ranges, write,
 };
 use crate::{
     Commit, CommitOutcome, DocumentWrite, EntryChange, IndexDefinition, IndexField, IndexFieldKind, IndexId,
-    IndexScope, IndexState, KeyRange, ScanDirection, Snapshot, Store, StoredDocument, StoredIndex,
+    IndexScope, IndexState, ScanDirection, Snapshot, Store, StoredDocument, StoredIndex,
 };
 
 const FORWARD: ScanDirection = ScanDirection::Forward;
@@ -268,35 +266,16 @@ fn filled(store: &dyn Store) -> IndexId {
     index
 }
 
-fn ranges<'a>(bounds: &[&'a [u8]]) -> Vec<KeyRange<'a>> {
-    let mut ends = vec![Bound::Unbounded];
-    for key in bounds {
-        ends.extend([Bound::Included(*key), Bound::Excluded(*key)]);
-    }
-    let pairs = |lower: &Bound<&'a [u8]>| ends.iter().map(|upper| (*lower, *upper)).collect::<Vec<_>>();
-    ends.iter().flat_map(pairs).collect()
-}
-
-fn is_within(key: &[u8], (lower, upper): KeyRange<'_>) -> bool {
-    let after = match lower {
-        Bound::Unbounded => true,
-        Bound::Included(lower) => key >= lower,
-        Bound::Excluded(lower) => key > lower,
-    };
-    let before = match upper {
-        Bound::Unbounded => true,
-        Bound::Included(upper) => key <= upper,
-        Bound::Excluded(upper) => key < upper,
-    };
-    after && before
-}
-
 pub fn a_range_of_keys_is_scanned_in_both_directions(store: &dyn Store) {
     let index = filled(store);
     let all = sorted_keys();
     let snapshot = store.snapshot().unwrap();
-    for range in ranges(&[b"", b"\0", b"a", b"a\0\0", b"aa", b"\xff", b"\xff\xff\xff"]) {
-        let mut expected: Vec<Vec<u8>> = all.iter().filter(|key| is_within(key, range)).cloned().collect();
+    for range in ranges::<[u8]>(&[&b""[..], b"\0", b"a", b"a\0\0", b"aa", b"\xff", b"\xff\xff\xff"]) {
+        let mut expected: Vec<Vec<u8>> = all
+            .iter()
+            .filter(|key| is_within(key.as_slice(), range))
+            .cloned()
+            .collect();
         let count = snapshot.count_index(index, range, u64::MAX).unwrap();
         assert_eq!(count, expected.len() as u64, "{range:?}");
         for direction in [FORWARD, ScanDirection::Backward] {

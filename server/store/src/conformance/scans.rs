@@ -3,32 +3,8 @@
 use std::ops::{Bound, ControlFlow};
 
 use super::documents::unusual_ids;
-use super::fixture::{EVERYTHING, col, commit, continue_below, data_of, ids, scan};
-use crate::{IdRange, ScanDirection, Snapshot, Store};
-
-/// Every way to bound a range by these ids.
-fn ranges<'a>(bounds: &[&'a str]) -> Vec<IdRange<'a>> {
-    let mut ends = vec![Bound::Unbounded];
-    for id in bounds {
-        ends.extend([Bound::Included(*id), Bound::Excluded(*id)]);
-    }
-    let pairs = |lower: &Bound<&'a str>| ends.iter().map(|upper| (*lower, *upper)).collect::<Vec<_>>();
-    ends.iter().flat_map(pairs).collect()
-}
-
-fn is_within(id: &str, (lower, upper): IdRange<'_>) -> bool {
-    let after = match lower {
-        Bound::Unbounded => true,
-        Bound::Included(lower) => id >= lower,
-        Bound::Excluded(lower) => id > lower,
-    };
-    let before = match upper {
-        Bound::Unbounded => true,
-        Bound::Included(upper) => id <= upper,
-        Bound::Excluded(upper) => id < upper,
-    };
-    after && before
-}
+use super::fixture::{EVERYTHING, col, commit, continue_below, data_of, ids, is_within, ranges, scan};
+use crate::{ScanDirection, Snapshot, Store};
 
 /// Documents in the collection `c` and in its neighbours, which no scan of `c` may reach; the ids in `c`, sorted.
 fn fill(store: &dyn Store) -> Vec<String> {
@@ -47,11 +23,11 @@ pub fn a_range_of_ids_is_scanned_in_both_directions(store: &dyn Store) {
     let all = fill(store);
     let snapshot = store.snapshot().unwrap();
     // Ids that are there and such that are not, and texts that are no ids.
-    for range in ranges(&["", "a", "a/", "b", "\u{1}", "🔥", "\u{10FFFF}\u{10FFFF}", "x\0"]) {
+    for range in ranges::<str>(&["", "a", "a/", "b", "\u{1}", "🔥", "\u{10FFFF}\u{10FFFF}", "x\0"]) {
         let expected: Vec<&str> = all
             .iter()
             .map(String::as_str)
-            .filter(|id| is_within(id, range))
+            .filter(|id| is_within(*id, range))
             .collect();
         for direction in [ScanDirection::Forward, ScanDirection::Backward] {
             let found = scan(&*snapshot, "c", range, direction, usize::MAX);

@@ -1,5 +1,7 @@
 //! Tests of the store crate through its public interface.
 
+#![expect(clippy::unwrap_used, reason = "a failure in a test is its message")]
+
 mod index;
 mod key;
 mod memory;
