@@ -120,14 +120,10 @@ impl Opener {
             options.durability.synchronous(),
         ))?;
         if role == Role::Writer {
-            // The check finds some damage before it can spread. Reading connections do without it: SQLite would do it each
-            // time that a mapped page is visited, a third of the cost of a read.
-            //
             // The page size counts only while the database is empty. Moving the log into the database is the
             // checkpointer's work, because SQLite itself would not tell if a sync failed then.
             connection.execute_batch(&format!(
-                "PRAGMA cell_size_check = ON;
-                 PRAGMA page_size = {PAGE_BYTES};
+                "PRAGMA page_size = {PAGE_BYTES};
                  PRAGMA journal_size_limit = {};
                  PRAGMA wal_autocheckpoint = 0;",
                 options.checkpoint_bytes

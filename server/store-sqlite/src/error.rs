@@ -18,8 +18,6 @@ pub(crate) enum DriverError {
     TooManyReaders { max: usize },
     #[error("the version {version} of a commit does not follow {last}")]
     VersionOrder { version: i64, last: i64 },
-    #[error("the version {version} of a commit lies beyond the year 2255")]
-    VersionRange { version: i64 },
     #[error("a commit has {changes} writes, and at most {max} can be stored")]
     CommitSize { changes: usize, max: usize },
     #[error("a commit writes `{path}` twice")]

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Params, ToSql, params};
 
 use crate::collections;
 use crate::error::{DriverError, driver_error, store_error};
-use crate::history::{self, COMMIT_CHANGES_MAX, VERSION_MAX};
+use crate::history::{self, COMMIT_CHANGES_MAX};
 use crate::store::Shared;
 use crate::trim;
 use crate::view::{Reading, State, View, each_row, not_a_path, text};
@@ -221,8 +221,6 @@ impl GroupView<'_> {
         let changes = commit.writes.len();
         let error = if version <= last {
             DriverError::VersionOrder { version, last }
-        } else if version > VERSION_MAX {
-            DriverError::VersionRange { version }
         } else if changes > COMMIT_CHANGES_MAX {
             let max = COMMIT_CHANGES_MAX;
             DriverError::CommitSize { changes, max }
@@ -350,12 +348,13 @@ impl GroupView<'_> {
     ) -> Result<(), StoreError> {
         let before = write.before.as_ref();
         let micros = version.as_micros();
+        let key = history::key_of(&self.connection, micros, position)?;
         self.execute(
             "writing the change log",
             "INSERT INTO log (key, version, collection, id, deleted, previous, before_created, before_data)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
-                history::first_key(micros) + position as i64,
+                key,
                 micros,
                 collection,
                 write.path.id(),
@@ -465,7 +464,8 @@ impl GroupView<'_> {
         if query.version.as_micros() >= self.state.last_version {
             return Ok(false);
         }
-        let from = history::key_after(query.version);
+        let since = query.version.as_micros();
+        let from = history::first_key(since.saturating_add(1));
         match &query.source {
             Source::Collection(path) => match self.collection_number(path.as_str())? {
                 None => Ok(false),
@@ -474,8 +474,8 @@ impl GroupView<'_> {
                     "SELECT c.path, l.id, l.before_data, d.data
                      FROM log AS l CROSS JOIN collections AS c ON c.number = l.collection
                      LEFT JOIN documents AS d ON d.collection = l.collection AND d.id = l.id
-                     WHERE l.key >= ?1 AND l.collection = ?2",
-                    params![from, number],
+                     WHERE l.key >= ?1 AND l.version > ?2 AND l.collection = ?3",
+                    params![from, since, number],
                 ),
             },
             Source::Group(name) => self.is_any_touched(
@@ -483,8 +483,8 @@ impl GroupView<'_> {
                 "SELECT c.path, l.id, l.before_data, d.data
                  FROM log AS l CROSS JOIN collections AS c ON c.number = l.collection
                  LEFT JOIN documents AS d ON d.collection = l.collection AND d.id = l.id
-                 WHERE l.key >= ?1 AND c.name = ?2",
-                params![from, name],
+                 WHERE l.key >= ?1 AND l.version > ?2 AND c.name = ?3",
+                params![from, since, name],
             ),
         }
     }

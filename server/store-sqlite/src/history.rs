@@ -14,20 +14,34 @@ use crate::view::{CollectionCursor, View, each_row, integer, text, version};
 pub(crate) const POSITION_BITS: u32 = 10;
 /// Changes that one commit can have: twice what the protocol admits.
 pub(crate) const COMMIT_CHANGES_MAX: usize = 1 << POSITION_BITS;
-/// The greatest version that fits into a key; some day in the year 2255.
-pub(crate) const VERSION_MAX: i64 = i64::MAX >> POSITION_BITS;
+/// From this version on (a clock in the year 2112) keys just count up from that of this version: then a change is found
+/// by reading through them. So every version can be stored, and those of our time are found at once.
+pub(crate) const LATE_VERSION: i64 = 1 << 52;
 
-/// The key of a commit's first change.
+/// The key of a commit's first change; for a late version, a key before it.
 pub(crate) fn first_key(version: i64) -> i64 {
-    version << POSITION_BITS
+    version.min(LATE_VERSION) << POSITION_BITS
 }
 
-/// The first key after everything up to this version.
-pub(crate) fn key_after(version: Version) -> i64 {
-    match version.as_micros() {
-        micros if micros < VERSION_MAX => first_key(micros + 1),
-        _ => i64::MAX,
+/// A key after all those of a version.
+fn key_after(version: i64) -> i64 {
+    if version < LATE_VERSION {
+        first_key(version + 1)
+    } else {
+        i64::MAX
     }
+}
+
+/// The key for a change at a position within its commit.
+pub(crate) fn key_of(connection: &Connection, version: i64, position: usize) -> Result<i64, StoreError> {
+    if version < LATE_VERSION {
+        return Ok(first_key(version) + position as i64);
+    }
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT max(key) FROM log")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(store_error("writing the change log"))?;
+    Ok(last.map_or(0, |last| last + 1).max(first_key(version)))
 }
 
 /// Fails unless states at this version can be read.
@@ -77,8 +91,8 @@ pub(crate) fn changes(view: &impl View, after: Version, visit: VisitChange<'_>) 
         view.connection(),
         "reading the change log",
         "SELECT version, collection, id, deleted, previous, before_created, before_data
-         FROM log WHERE key >= ?1 ORDER BY key",
-        [key_after(after)],
+         FROM log WHERE key >= ?1 AND version > ?2 ORDER BY key",
+        [first_key(after.as_micros().saturating_add(1)), after.as_micros()],
         |row| {
             let collection = collections.path(view, integer(row, 1)?)?;
             let id = text(row, 2)?;
@@ -167,10 +181,11 @@ fn find_before(
         connection,
         "reading the change log",
         "SELECT version, collection, id, deleted, previous, before_created, before_data
-         FROM log WHERE key >= ?1 AND key < ?2 AND collection = ?3 AND id = ?4",
+         FROM log WHERE key >= ?1 AND key < ?2 AND version = ?3 AND collection = ?4 AND id = ?5",
         params![
             first_key(changed.as_micros()),
-            key_after(changed),
+            key_after(changed.as_micros()),
+            changed.as_micros(),
             collection,
             path.id()
         ],

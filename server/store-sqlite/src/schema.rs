@@ -20,7 +20,7 @@ const STEPS: &[&str] = &[FORMAT_1];
 
 /// Documents are a rowid table: rows are appended, so that ids in any order cost little, and index entries name them by
 /// a small number. `log.key` is the version shifted by [`crate::history::POSITION_BITS`] plus the position within the
-/// commit, so that the log is clustered in its own order without a second index. `log.previous` is the version of the
+/// commit (see there for very late versions), so that the log is clustered in its own order without a second index. `log.previous` is the version of the
 /// change before this one of the same document, deletions included: a chain from the row in `documents`, or the one in
 /// `tombstones` if the document is deleted, back through its history. `collections.ordered` is the path with a NUL
 /// byte between segments, whose byte order is the order of paths.

@@ -409,7 +409,7 @@ pub(crate) fn version(row: &Row<'_>, column: usize) -> Result<Version, StoreErro
     integer(row, column).map(Version::from_micros)
 }
 
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], StoreError> {
+pub(crate) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], StoreError> {
     let value = row.get_ref(column).map_err(store_error("reading a row"))?;
     value.as_blob().map_err(not_text)
 }

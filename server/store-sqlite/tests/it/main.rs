@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod commits;
+mod conformance;
 mod support;
