@@ -15,6 +15,11 @@ use andiron_protocol::{CollectionPath, DocumentPath, Source, Version};
 
 use crate::{IndexDefinition, IndexId, StoreError};
 
+/// Documents that one commit changes at most.
+pub const COMMIT_CHANGES_MAX: usize = 1024;
+/// The newest version that a store takes, in microseconds: the end of the 53 bits, in the year 2255. So a driver can keep
+/// a version and a position within its commit in one 64-bit number.
+pub const VERSION_MICROS_MAX: i64 = (1 << 53) - 1;
 /// Sentences that one examination of a store returns at most.
 pub const CHECK_PROBLEMS_MAX: usize = 100;
 
@@ -267,7 +272,7 @@ pub struct Commit {
     pub reads: Vec<ReadCheck>,
     /// Queries that no change since may have touched.
     pub queries: Vec<QueryCheck>,
-    /// The documents that change, each at most once.
+    /// The documents that change, each at most once, at most [`COMMIT_CHANGES_MAX`].
     pub writes: Vec<DocumentWrite>,
 }
 
@@ -341,10 +346,10 @@ pub trait Group {
     fn last_version(&self) -> Version;
 
     /// Checks a commit and, if nothing conflicts, writes it and its change-log rows at `version`, which must be greater
-    /// than [`Group::last_version`].
+    /// than [`Group::last_version`] and at most [`VERSION_MICROS_MAX`].
     ///
     /// # Errors
-    /// If `version` is not, or if the driver fails; the group must then be dropped.
+    /// If `version` is not, if the commit is too large, or if the driver fails; the group must then be dropped.
     fn apply(&mut self, commit: &Commit, version: Version) -> Result<CommitOutcome, StoreError>;
 
     /// Adds an index that is being built. Its number was never that of another index, not even of one dropped before

@@ -2,8 +2,8 @@
 
 use andiron_protocol::Version;
 
-use super::fixture::{apply, at, commit, contents, contents_of, data_of, get, ids, index_on};
-use crate::{Commit, CommitOutcome, LogRetention, ReadCheck, Store};
+use super::fixture::{apply, at, commit, commit_of, contents, contents_of, data_of, get, ids, index_on};
+use crate::{COMMIT_CHANGES_MAX, Commit, CommitOutcome, LogRetention, ReadCheck, Store, VERSION_MICROS_MAX};
 
 pub fn a_group_is_invisible_to_others_until_it_is_finished(store: &dyn Store) {
     commit(store, 1, &[("c/a", Some(r#"{"n":1}"#)), ("c/b", Some("{}"))]);
@@ -104,8 +104,7 @@ pub fn commits_of_a_group_build_on_each_other(store: &dyn Store) {
 }
 
 pub fn versions_are_those_of_the_commits(store: &dyn Store) {
-    let large = 9_000_000_000_000_000_000;
-    for version in [5, 6, 1_795_326_035_123_456, large] {
+    for version in [5, 6, 1_795_326_035_123_456, VERSION_MICROS_MAX] {
         let mut group = store.begin().unwrap();
         assert!(group.last_version() < at(version));
         apply(&mut *group, version, &[("c/a", Some("{}"))]);
@@ -115,7 +114,7 @@ pub fn versions_are_those_of_the_commits(store: &dyn Store) {
         assert_eq!(snapshot.version().unwrap(), at(version));
         assert_eq!(get(&*snapshot, "c/a").unwrap().version, at(version));
     }
-    assert_eq!(store.begin().unwrap().last_version(), at(large));
+    assert_eq!(store.begin().unwrap().last_version(), at(VERSION_MICROS_MAX));
 }
 
 pub fn a_commit_without_writes_counts(store: &dyn Store) {
@@ -137,13 +136,39 @@ pub fn a_commit_without_writes_counts(store: &dyn Store) {
     assert_eq!(store.begin().unwrap().last_version(), at(7));
 }
 
-pub fn a_version_that_is_not_greater_is_refused(store: &dyn Store) {
+pub fn a_version_that_is_not_greater_or_too_great_is_refused(store: &dyn Store) {
     commit(store, 10, &[("c/a", Some("{}"))]);
-    for version in [Version::ZERO, at(9), at(10)] {
+    for version in [
+        Version::ZERO,
+        at(9),
+        at(10),
+        at(VERSION_MICROS_MAX + 1),
+        at(i64::MAX),
+    ] {
         let mut group = store.begin().unwrap();
         assert!(group.apply(&Commit::default(), version).is_err());
     }
     assert_eq!(contents_of(store).version, at(10));
+}
+
+pub fn a_commit_changes_up_to_a_maximum_of_documents(store: &dyn Store) {
+    let paths: Vec<String> = (0..=COMMIT_CHANGES_MAX)
+        .map(|number| format!("c/{number:04}"))
+        .collect();
+    let writes: Vec<_> = paths.iter().map(|path| (path.as_str(), Some("{}"))).collect();
+    let mut group = store.begin().unwrap();
+    let too_large = commit_of(group.snapshot(), &writes);
+    assert!(group.apply(&too_large, at(1)).is_err());
+    drop(group);
+    commit(store, 1, &writes[1..]);
+    let contents = contents_of(store);
+    assert_eq!(contents.documents.len(), COMMIT_CHANGES_MAX);
+    let logged: Vec<_> = contents
+        .changes
+        .iter()
+        .map(|change| change.path.as_str())
+        .collect();
+    assert_eq!(logged, paths[1..]);
 }
 
 pub fn an_empty_group_changes_nothing(store: &dyn Store) {

@@ -10,8 +10,8 @@ use super::failure;
 use super::state::{Entries, Index, LogRow, State};
 use super::view::{View, within};
 use crate::{
-    Commit, CommitOutcome, DocumentWrite, Group, IndexDefinition, IndexId, IndexState, LogRetention,
-    QueryCheck, Snapshot, StoreError, StoredDocument, TrimOutcome,
+    COMMIT_CHANGES_MAX, Commit, CommitOutcome, DocumentWrite, Group, IndexDefinition, IndexId, IndexState,
+    LogRetention, QueryCheck, Snapshot, StoreError, StoredDocument, TrimOutcome, VERSION_MICROS_MAX,
 };
 
 pub(super) struct MemoryGroup<'a> {
@@ -129,11 +129,15 @@ impl Group for MemoryGroup<'_> {
     }
 
     fn apply(&mut self, commit: &Commit, version: Version) -> Result<CommitOutcome, StoreError> {
-        if version <= self.last_version() {
-            return Err(failure(
-                "applying a commit",
-                format!("version {version} is not after {}", self.last_version()),
+        let refused = |problem| Err(failure("applying a commit", problem));
+        if version <= self.last_version() || version.as_micros() > VERSION_MICROS_MAX {
+            let last = self.last_version();
+            return refused(format!(
+                "version {version} is not between {last} and {VERSION_MICROS_MAX}"
             ));
+        }
+        if commit.writes.len() > COMMIT_CHANGES_MAX {
+            return refused(format!("it changes more than {COMMIT_CHANGES_MAX} documents"));
         }
         if let Some(conflict) = self.conflict(commit) {
             return Ok(conflict);
