@@ -81,7 +81,7 @@ macro_rules! conformance_suite {
                 commits_of_a_group_build_on_each_other,
                 versions_are_those_of_the_commits,
                 a_commit_without_writes_counts,
-                a_version_that_is_not_greater_or_too_great_is_refused,
+                a_version_that_is_not_greater_is_refused,
                 a_commit_changes_up_to_a_maximum_of_documents,
                 an_empty_group_changes_nothing,
             ],

@@ -17,9 +17,6 @@ use crate::{IndexDefinition, IndexId, StoreError};
 
 /// Documents that one commit changes at most.
 pub const COMMIT_CHANGES_MAX: usize = 1024;
-/// The newest version that a store takes, in microseconds: the end of the 53 bits, in the year 2255. So a driver can keep
-/// a version and a position within its commit in one 64-bit number.
-pub const VERSION_MICROS_MAX: i64 = (1 << 53) - 1;
 /// Sentences that one examination of a store returns at most.
 pub const CHECK_PROBLEMS_MAX: usize = 100;
 
@@ -346,7 +343,7 @@ pub trait Group {
     fn last_version(&self) -> Version;
 
     /// Checks a commit and, if nothing conflicts, writes it and its change-log rows at `version`, which must be greater
-    /// than [`Group::last_version`] and at most [`VERSION_MICROS_MAX`].
+    /// than [`Group::last_version`].
     ///
     /// # Errors
     /// If `version` is not, if the commit is too large, or if the driver fails; the group must then be dropped.

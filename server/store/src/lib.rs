@@ -21,8 +21,8 @@ mod error;
 pub use contract::{
     CHECK_PROBLEMS_MAX, COMMIT_CHANGES_MAX, Change, Commit, CommitOutcome, DocumentPredicate, DocumentRow,
     DocumentWrite, EntryChange, Group, IdRange, IndexState, KeyRange, LogInfo, LogRetention, QueryCheck,
-    ReadCheck, ScanDirection, Snapshot, Store, StoredDocument, StoredIndex, TrimOutcome, VERSION_MICROS_MAX,
-    VisitChange, VisitDocument, VisitEntry, VisitKey,
+    ReadCheck, ScanDirection, Snapshot, Store, StoredDocument, StoredIndex, TrimOutcome, VisitChange,
+    VisitDocument, VisitEntry, VisitKey,
 };
 pub use error::StoreError;
 pub use index::{

@@ -3,7 +3,7 @@
 use andiron_protocol::Version;
 
 use super::fixture::{apply, at, commit, commit_of, contents, contents_of, data_of, get, ids, index_on};
-use crate::{COMMIT_CHANGES_MAX, Commit, CommitOutcome, LogRetention, ReadCheck, Store, VERSION_MICROS_MAX};
+use crate::{COMMIT_CHANGES_MAX, Commit, CommitOutcome, LogRetention, ReadCheck, Store};
 
 pub fn a_group_is_invisible_to_others_until_it_is_finished(store: &dyn Store) {
     commit(store, 1, &[("c/a", Some(r#"{"n":1}"#)), ("c/b", Some("{}"))]);
@@ -104,7 +104,9 @@ pub fn commits_of_a_group_build_on_each_other(store: &dyn Store) {
 }
 
 pub fn versions_are_those_of_the_commits(store: &dyn Store) {
-    for version in [5, 6, 1_795_326_035_123_456, VERSION_MICROS_MAX] {
+    // The last one is of a clock that is wrong by more than a hundred thousand years.
+    let large = 9_000_000_000_000_000_000;
+    for version in [5, 6, 1_795_326_035_123_456, large] {
         let mut group = store.begin().unwrap();
         assert!(group.last_version() < at(version));
         apply(&mut *group, version, &[("c/a", Some("{}"))]);
@@ -114,7 +116,7 @@ pub fn versions_are_those_of_the_commits(store: &dyn Store) {
         assert_eq!(snapshot.version().unwrap(), at(version));
         assert_eq!(get(&*snapshot, "c/a").unwrap().version, at(version));
     }
-    assert_eq!(store.begin().unwrap().last_version(), at(VERSION_MICROS_MAX));
+    assert_eq!(store.begin().unwrap().last_version(), at(large));
 }
 
 pub fn a_commit_without_writes_counts(store: &dyn Store) {
@@ -136,7 +138,7 @@ pub fn a_commit_without_writes_counts(store: &dyn Store) {
     assert_eq!(store.begin().unwrap().last_version(), at(7));
 }
 
-pub fn a_version_that_is_not_greater_or_too_great_is_refused(store: &dyn Store) {
+pub fn a_version_that_is_not_greater_is_refused(store: &dyn Store) {
     commit(store, 10, &[("c/a", Some("{}"))]);
     for version in [
         Version::ZERO,

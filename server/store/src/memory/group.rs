@@ -11,7 +11,7 @@ use super::state::{Entries, Index, LogRow, State};
 use super::view::{View, within};
 use crate::{
     COMMIT_CHANGES_MAX, Commit, CommitOutcome, DocumentWrite, Group, IndexDefinition, IndexId, IndexState,
-    LogRetention, QueryCheck, Snapshot, StoreError, StoredDocument, TrimOutcome, VERSION_MICROS_MAX,
+    LogRetention, QueryCheck, Snapshot, StoreError, StoredDocument, TrimOutcome,
 };
 
 pub(super) struct MemoryGroup<'a> {
@@ -130,10 +130,10 @@ impl Group for MemoryGroup<'_> {
 
     fn apply(&mut self, commit: &Commit, version: Version) -> Result<CommitOutcome, StoreError> {
         let refused = |problem| Err(failure("applying a commit", problem));
-        if version <= self.last_version() || version.as_micros() > VERSION_MICROS_MAX {
-            let last = self.last_version();
+        if version <= self.last_version() {
             return refused(format!(
-                "version {version} is not between {last} and {VERSION_MICROS_MAX}"
+                "version {version} does not follow {}",
+                self.last_version()
             ));
         }
         if commit.writes.len() > COMMIT_CHANGES_MAX {
