@@ -140,13 +140,7 @@ pub fn a_commit_without_writes_counts(store: &dyn Store) {
 
 pub fn a_version_that_is_not_greater_is_refused(store: &dyn Store) {
     commit(store, 10, &[("c/a", Some("{}"))]);
-    for version in [
-        Version::ZERO,
-        at(9),
-        at(10),
-        at(VERSION_MICROS_MAX + 1),
-        at(i64::MAX),
-    ] {
+    for version in [Version::ZERO, at(9), at(10)] {
         let mut group = store.begin().unwrap();
         assert!(group.apply(&Commit::default(), version).is_err());
     }
