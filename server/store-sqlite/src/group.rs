@@ -545,12 +545,13 @@ impl GroupView<'_> {
         if self.forgot {
             cache.begin_forgetting();
         }
-        let committed = self.execute("finishing a group", "COMMIT", []);
+        let shared = self.shared;
+        let committed = shared
+            .pool
+            .committing(|| self.execute("finishing a group", "COMMIT", []));
         if self.forgot {
             cache.end_forgetting();
         }
-        // Even if it failed: nobody may go on with a view of which it is not known whether it is the newest.
-        self.shared.pool.advance();
         committed?;
         self.finished = true;
         let epoch = cache.epoch();

@@ -3,11 +3,12 @@
 //!
 //! An idle connection keeps its read transaction open. As long as nothing is committed, the next snapshot takes it as
 //! it is, which saves most of what a small snapshot costs. Whether something was committed is told by the *generation*,
-//! which the writer advances after each group, so what another program writes is seen only then. A transaction that is
-//! open keeps the write-ahead log from being begun anew; so the checkpointer has the idle ones ended, and advances the
+//! which the writer advances after each group, so what another program writes is seen only then. While a group becomes
+//! visible every snapshot begins a transaction of its own: else one might see the group and the next one, on a
+//! connection that idled, not yet. A transaction that is open keeps the write-ahead log from being begun anew; so the checkpointer has the idle ones ended, and advances the
 //! generation for those that are in use.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use andiron_store::StoreError;
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ use crate::view::State;
 pub(crate) struct Pool {
     idle: Mutex<Vec<Reader>>,
     generation: AtomicU64,
+    /// Whether a group is becoming visible right now.
+    committing: AtomicBool,
     open: AtomicUsize,
     open_max: usize,
     idle_max: usize,
@@ -42,6 +45,7 @@ impl Pool {
         Self {
             idle: Mutex::new(Vec::new()),
             generation: AtomicU64::new(0),
+            committing: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             open_max,
             idle_max,
@@ -50,17 +54,28 @@ impl Pool {
 
     /// Tells that transactions that began before now are not to be used for new snapshots.
     pub(crate) fn advance(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Runs what makes a group visible. Nobody may go on with a view from before, even if it failed, because then it is
+    /// not known whether that view is the newest.
+    pub(crate) fn committing<T>(&self, commit: impl FnOnce() -> T) -> T {
+        self.committing.store(true, Ordering::SeqCst);
+        let outcome = commit();
+        self.advance();
+        self.committing.store(false, Ordering::SeqCst);
+        outcome
     }
 
     /// A connection that sees the newest state.
     pub(crate) fn take(&self, opener: &Opener, collections: &CollectionCache) -> Result<Reader, StoreError> {
         let idle = self.idle.lock().pop();
         // Before the transaction begins: what it sees can only be newer than it is taken for.
-        let generation = self.generation.load(Ordering::Acquire);
+        let is_committing = self.committing.load(Ordering::SeqCst);
+        let generation = self.generation.load(Ordering::SeqCst);
         let epoch = collections.epoch();
         let connection = match idle {
-            Some(reader) if reader.generation == generation => return Ok(reader),
+            Some(reader) if reader.generation == generation && !is_committing => return Ok(reader),
             Some(reader) => {
                 let ended = end(&reader.connection);
                 self.keep_or_discard(reader.connection, ended)?

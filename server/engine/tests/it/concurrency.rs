@@ -1,4 +1,4 @@
-//! Many callers at once: nothing is lost, nothing is seen half.
+//! Many callers at once: nothing is lost, nothing is seen half. On every store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +8,37 @@ use serde_json::json;
 
 use crate::support::{OWNER, TestEngine, commit_body, document_path};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_increments_of_one_counter_all_count() {
-    let test = TestEngine::start();
+/// Runs each of these on both stores, as a test of its own.
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        mod in_memory {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    super::$name(crate::support::TestEngine::start()).await;
+                }
+            )*
+        }
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    super::$name(crate::support::TestEngine::start_on_sqlite()).await;
+                }
+            )*
+        }
+    };
+}
+
+on_every_store!(
+    concurrent_increments_of_one_counter_all_count,
+    of_many_creations_of_one_document_exactly_one_succeeds,
+    transfers_keep_the_sum_of_all_accounts,
+    queries_of_a_commit_prevent_write_skew,
+    gets_never_go_back_in_time,
+);
+
+async fn concurrent_increments_of_one_counter_all_count(test: TestEngine) {
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let engine = test.engine.clone();
@@ -28,9 +56,7 @@ async fn concurrent_increments_of_one_counter_all_count() {
     assert_eq!(test.data("c/1"), json!({"n": 800}));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_creations_of_one_document_exactly_one_succeeds() {
-    let test = TestEngine::start();
+async fn of_many_creations_of_one_document_exactly_one_succeeds(test: TestEngine) {
     for round in 0..20 {
         let tasks: Vec<_> = (0..8)
             .map(|number| {
@@ -54,11 +80,9 @@ async fn of_many_creations_of_one_document_exactly_one_succeeds() {
 }
 
 /// Transfers between accounts as an SDK's transaction does them: read, compute, commit with `reads`, again on `aborted`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn transfers_keep_the_sum_of_all_accounts() {
+async fn transfers_keep_the_sum_of_all_accounts(test: TestEngine) {
     const ACCOUNTS: u64 = 5;
     const BALANCE: i64 = 1000;
-    let test = TestEngine::start();
     let accounts: Vec<_> = (0..ACCOUNTS)
         .map(|number| json!({"set": format!("accounts/{number}"), "data": {"balance": BALANCE}}))
         .collect();
@@ -137,9 +161,7 @@ fn balance(data: &str) -> i64 {
 }
 
 /// Write skew: two doctors are on call, each may leave if another stays. With `queries` only one of them does.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn queries_of_a_commit_prevent_write_skew() {
-    let test = TestEngine::start();
+async fn queries_of_a_commit_prevent_write_skew(test: TestEngine) {
     for round in 0..20 {
         let collection = format!("shift{round}");
         test.write(json!([
@@ -167,9 +189,7 @@ async fn queries_of_a_commit_prevent_write_skew() {
 }
 
 /// A reader that goes through the cache never sees a document go back in time, nor miss a write that was answered.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn gets_never_go_back_in_time() {
-    let test = TestEngine::start();
+async fn gets_never_go_back_in_time(test: TestEngine) {
     test.write(json!([{"set": "hot/1", "data": {"n": 0}}])).await;
     let stop = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)

@@ -7,7 +7,9 @@ use andiron_engine::{Caller, Committed, Engine, EngineError, EngineOptions, Stor
 use andiron_protocol::{CommitBody, DocumentPath, Timestamp};
 use andiron_store::Store;
 use andiron_store::memory::MemoryStore;
+use andiron_store_sqlite::{SqliteOptions, SqliteStore};
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
 /// The owner of the data: passes every rule, but system collections are closed to it.
 pub(crate) const OWNER: Caller = Caller::Owner;
@@ -19,12 +21,23 @@ pub(crate) const START_MICROS: i64 = 1_795_326_035_000_000;
 pub(crate) struct TestEngine {
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<AtomicI64>,
+    /// Held so that it stays while the engine runs.
+    folder: Option<TempDir>,
 }
 
 impl TestEngine {
     /// An engine on an empty in-memory store.
     pub(crate) fn start() -> Self {
         Self::over(Arc::new(MemoryStore::new()))
+    }
+
+    /// An engine on SQLite in a fresh folder, which goes away with it.
+    pub(crate) fn start_on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path(), SqliteOptions::default()).unwrap();
+        let mut test = Self::over(Arc::new(store));
+        test.folder = Some(folder);
+        test
     }
 
     /// An engine over a store.
@@ -40,7 +53,11 @@ impl TestEngine {
         surroundings.now = Arc::new(move || Timestamp::from_micros_clamped(now.load(Ordering::SeqCst)));
         change(&mut surroundings);
         let engine = Engine::open(store, EngineOptions::default(), surroundings).unwrap();
-        Self { engine, clock }
+        Self {
+            engine,
+            clock,
+            folder: None,
+        }
     }
 
     /// Commits a body of the wire as the owner.
