@@ -1,6 +1,6 @@
 //! Reading documents by their paths.
 
-use andiron_protocol::{DocumentPath, Version};
+use andiron_protocol::{CollectionPath, DocumentPath, Version};
 use andiron_store::StoredDocument;
 
 use crate::access::{Access, authorize};
@@ -77,6 +77,37 @@ impl Engine {
             names.retain(|name| !name.starts_with('_'));
         }
         Ok(names)
+    }
+
+    /// The paths of the collections that hold a document, at any depth and whether or not the documents above them
+    /// exist, in the order of paths; those after `after`, at most `max`. Fewer than `max` means that there are no more.
+    ///
+    /// # Errors
+    /// If the caller may not list collections, or the store cannot read.
+    pub fn collections(
+        &self,
+        caller: &Caller,
+        after: Option<&CollectionPath>,
+        max: usize,
+    ) -> Result<Vec<CollectionPath>, EngineError> {
+        authorize(caller, Access::ListCollections)?;
+        let snapshot = self.shared.store.snapshot()?;
+        let mut found = Vec::new();
+        let mut after = after.cloned();
+        while found.len() < max {
+            let step = snapshot.collections(after.as_ref(), max)?;
+            let is_last = step.len() < max;
+            after = step.last().cloned();
+            found.extend(
+                step.into_iter()
+                    .filter(|path| *caller == Caller::System || !path.is_system()),
+            );
+            if is_last {
+                break;
+            }
+        }
+        found.truncate(max);
+        Ok(found)
     }
 }
 
