@@ -1,0 +1,77 @@
+//! What all handlers share.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use andiron_auth::ServiceKeys;
+use andiron_engine::Engine;
+use tokio::sync::Semaphore;
+
+use crate::HttpOptions;
+use crate::metrics::{HttpMetrics, ProcessMetrics};
+use crate::openapi::Reference;
+use crate::request_id::RequestIds;
+
+/// What the server says about itself.
+#[derive(Clone, Debug)]
+pub struct ServerInfo {
+    /// The program's version, as in `0.1.0`.
+    pub version: String,
+}
+
+/// The HTTP interface of one engine. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct App(pub(crate) AppRef);
+
+/// The same as handlers see it.
+pub(crate) type AppRef = Arc<AppParts>;
+
+/// What an [`App`] is made of.
+pub(crate) struct AppParts {
+    pub(crate) engine: Engine,
+    pub(crate) keys: ServiceKeys,
+    pub(crate) options: HttpOptions,
+    pub(crate) info: ServerInfo,
+    pub(crate) metrics: HttpMetrics,
+    pub(crate) request_ids: RequestIds,
+    /// One permit for each result that may be streamed at once.
+    pub(crate) streams: Arc<Semaphore>,
+    reference: OnceLock<Reference>,
+}
+
+impl AppParts {
+    /// The reference, made when it is first asked for: most servers never are.
+    pub(crate) fn reference(&self) -> &Reference {
+        self.reference.get_or_init(Reference::new)
+    }
+}
+
+impl App {
+    /// Puts the interface together; nothing is served yet.
+    pub fn new(engine: Engine, keys: ServiceKeys, options: HttpOptions, info: ServerInfo) -> Self {
+        let mut seed = [0; 8];
+        engine.fill_random(&mut seed);
+        let metrics = HttpMetrics::new();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "microseconds of this century are exact in 53 bits"
+        )]
+        let started_seconds = engine.now().as_micros() as f64 / 1e6;
+        let process = ProcessMetrics {
+            version: info.version.clone(),
+            started: Instant::now(),
+            started_seconds,
+        };
+        metrics.register(&engine, &options.connections, process);
+        Self(Arc::new(AppParts {
+            request_ids: RequestIds::new(u64::from_ne_bytes(seed)),
+            streams: Arc::new(Semaphore::new(options.streams_max.min(Semaphore::MAX_PERMITS))),
+            reference: OnceLock::new(),
+            metrics,
+            engine,
+            keys,
+            options,
+            info,
+        }))
+    }
+}

@@ -1,0 +1,150 @@
+//! Cross-origin requests: off unless origins are configured, and then for exactly those.
+//!
+//! An origin is compared whole, never by its end, and `*` and `null` cannot be configured. Credentials mode is never
+//! allowed: callers are told by the `Authorization` header, not by cookies.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+
+/// An origin whose pages may call the API: `scheme://host` or `scheme://host:port`, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorsOrigin(HeaderValue);
+
+/// Why a text is not an origin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not an origin: it is `scheme://host` or `scheme://host:port` in lower case, as in `https://app.example.com`, without a path, and neither `*` nor `null`"
+)]
+pub struct CorsOriginError(String);
+
+impl FromStr for CorsOrigin {
+    type Err = CorsOriginError;
+
+    fn from_str(text: &str) -> Result<Self, CorsOriginError> {
+        let is_origin = text.split_once("://").is_some_and(|(scheme, authority)| {
+            let (host, port) = match authority.rsplit_once(':') {
+                // The colons of an IPv6 address stand in brackets.
+                Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+                _ => (authority, None),
+            };
+            let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+                && scheme
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte));
+            let is_host = !host.is_empty()
+                && host.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._[]:".contains(&byte)
+                });
+            let is_port =
+                port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
+            is_scheme && is_host && is_port
+        });
+        match HeaderValue::from_str(text) {
+            Ok(value) if is_origin => Ok(Self(value)),
+            _ => Err(CorsOriginError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for CorsOrigin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
+/// The request's origin, if it is one of those configured.
+pub(crate) fn allowed_origin(origins: &[CorsOrigin], headers: &HeaderMap) -> Option<CorsOrigin> {
+    if origins.is_empty() {
+        return None;
+    }
+    let mut given = headers.get_all(ORIGIN).iter();
+    let (origin, another) = (given.next()?, given.next());
+    origins
+        .iter()
+        .find(|allowed| allowed.0 == *origin && another.is_none())
+        .cloned()
+}
+
+/// Whether a request asks what an origin may do rather than doing it.
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight of an allowed origin; [`add_headers`] completes it.
+pub(crate) fn preflight_answer() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, HEAD, POST, PUT, PATCH, DELETE",
+        ),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
+        ),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Lets the pages of an allowed origin read the answer.
+pub(crate) fn add_headers(origin: Option<CorsOrigin>, headers: &mut HeaderMap) {
+    // Caches must not give one origin the answer of another, be it allowed or not.
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(CorsOrigin(origin)) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exact_origins_can_be_configured() {
+        for origin in [
+            "https://app.example.com",
+            "http://localhost:5173",
+            "http://[::1]:80",
+            "http://[::1]",
+            "capacitor://localhost",
+        ] {
+            assert_eq!(origin.parse::<CorsOrigin>().unwrap().to_string(), origin);
+        }
+        for origin in [
+            "*",
+            "null",
+            "",
+            "https://",
+            "https://*.example.com",
+            "https://a.b/",
+            "https://a.b/c",
+            "HTTPS://a.b",
+            "https://user@a.b",
+            "https://a.b:x",
+            "https://a.b:080",
+            "https://a.b:70000",
+            "a.b",
+            "https://a.b?c",
+            "https://a b",
+        ] {
+            assert!(origin.parse::<CorsOrigin>().is_err(), "{origin}");
+        }
+    }
+}

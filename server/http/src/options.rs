@@ -1,0 +1,89 @@
+//! The settings and limits of the HTTP interface, each with its default.
+
+use std::time::Duration;
+
+use andiron_protocol::limits::COMMIT_BYTES_MAX;
+
+use crate::cors::CorsOrigin;
+use crate::metrics::ConnectionCount;
+
+/// Settings of the HTTP interface.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Bytes of the body of a write to one document. Default 2 MiB: a document of 1 MiB with whitespace and escapes.
+    pub document_body_bytes_max: usize,
+    /// Bytes of the body of a commit. Default 10 MiB.
+    pub commit_body_bytes_max: usize,
+    /// Bytes of any other body: queries, batch-get, administration. Default 1 MiB.
+    pub request_body_bytes_max: usize,
+    /// Bytes of documents in one page of a query or in one batch-get; larger results are streamed or asked for in smaller
+    /// pages. Default 32 MiB.
+    pub answer_bytes_max: usize,
+    /// Bytes of a request's line and headers. Default 64 KiB, since a filter may stand in the line.
+    pub head_bytes_max: usize,
+    /// How long reading a request's line and headers may take, from the connection's beginning or their first byte.
+    /// Default 10 s.
+    pub head_read_timeout: Duration,
+    /// How long a client may pause within a body. Default 10 s.
+    pub body_pause_max: Duration,
+    /// How long a request may take until its answer begins. Default 60 s; after that the outcome of a write is unknown.
+    pub request_timeout: Duration,
+    /// How long a client may take no byte of an answer that waits for it. Default 30 s.
+    pub write_stall_max: Duration,
+    /// How long a connection may stay open without a request. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Connections open at once on one listener; more wait to be accepted. Default 10,000.
+    pub connections_max: usize,
+    /// Requests under way at once on one HTTP/2 connection. Default 128.
+    pub connection_requests_max: u32,
+    /// Results being streamed as NDJSON at once; more are answered `unavailable`. Default 16.
+    pub streams_max: usize,
+    /// How long requests that were accepted may take to finish after shutdown has begun. Default 20 s.
+    pub shutdown_timeout: Duration,
+    /// Whether answers over 1 KiB are compressed for clients that accept it. Default true.
+    pub compression: bool,
+    /// The origins whose pages may call the API from a browser. Default none.
+    pub cors_origins: Vec<CorsOrigin>,
+    /// Who may read `/metrics`. Default [`MetricsAccess::Admin`].
+    pub metrics_access: MetricsAccess,
+    /// Counts the connections of every listener that is served with these options or a clone of them; `/metrics` shows
+    /// it. Not a setting.
+    pub connections: ConnectionCount,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Administrators: service keys, and the owner through the local socket. There is no exception for the loopback
+    /// address, because behind a reverse proxy every request comes from there.
+    #[default]
+    Admin,
+    /// Everyone who reaches the server.
+    Everyone,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            document_body_bytes_max: 2 * MIB,
+            commit_body_bytes_max: COMMIT_BYTES_MAX,
+            request_body_bytes_max: MIB,
+            answer_bytes_max: 32 * MIB,
+            head_bytes_max: 64 * 1024,
+            head_read_timeout: Duration::from_secs(10),
+            body_pause_max: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            write_stall_max: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            connections_max: 10_000,
+            connection_requests_max: 128,
+            streams_max: 16,
+            shutdown_timeout: Duration::from_secs(20),
+            compression: true,
+            cors_origins: Vec::new(),
+            metrics_access: MetricsAccess::default(),
+            connections: ConnectionCount::default(),
+        }
+    }
+}

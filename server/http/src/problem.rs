@@ -1,0 +1,237 @@
+//! The one place where an error becomes an answer: `application/problem+json` after RFC 9457.
+//!
+//! Handlers return [`ApiError`]; the gate turns it into a problem, because it knows the request's id. What went wrong
+//! inside the server never leaves it: a 5xx says that it is one, and the log line with the same request id says why.
+
+use andiron_auth::AuthError;
+use andiron_engine::{EngineError, StoreError};
+use andiron_protocol::{ApplyError, ErrorCode, InputError, Problem};
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::request_id::RequestId;
+
+/// Seconds after which a client may come back to a server that is out of order for a reason that may pass.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// A refusal or failure, on its way to becoming a problem.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    code: ErrorCode,
+    status: StatusCode,
+    detail: String,
+    field: Option<String>,
+    position: Option<(u32, u32)>,
+    path: Option<String>,
+    retry_after_seconds: Option<u32>,
+    /// For the log alone.
+    cause: Option<String>,
+}
+
+impl ApiError {
+    /// An error with the status of its code. `detail` is lower case, without a full stop, user input in backticks.
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            code,
+            status: StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            detail: detail.into(),
+            field: None,
+            position: None,
+            path: None,
+            retry_after_seconds: None,
+            cause: None,
+        }))
+    }
+
+    /// The request is wrong in itself.
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidArgument, detail)
+    }
+
+    /// Nothing is there.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotFound, detail)
+    }
+
+    /// A fault of the server: `cause` goes to the log and nowhere else.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        let mut error = Self::new(
+            ErrorCode::Internal,
+            "the server failed to answer; its log tells more under this request id",
+        );
+        error.0.cause = Some(cause.into());
+        error
+    }
+
+    /// A condition in `If-Match` or `If-None-Match` does not hold.
+    pub(crate) fn precondition_failed(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::FailedPrecondition, detail).with_status(StatusCode::PRECONDITION_FAILED)
+    }
+
+    /// The same error with another status than its code's.
+    #[must_use]
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    /// The same error about a field, parameter or header of the request.
+    #[must_use]
+    pub(crate) fn in_field(mut self, field: impl Into<String>) -> Self {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    /// The same error about a document.
+    #[must_use]
+    pub(crate) fn about(mut self, path: impl ToString) -> Self {
+        self.0.path = Some(path.to_string());
+        self
+    }
+
+    /// The same error, worth another attempt.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The same error where the request carried an HTTP precondition: RFC 9110 has 412 for one that does not hold.
+    #[must_use]
+    pub(crate) fn of_http_precondition(self) -> Self {
+        if self.0.code == ErrorCode::FailedPrecondition {
+            self.with_status(StatusCode::PRECONDITION_FAILED)
+        } else {
+            self
+        }
+    }
+
+    /// What the log is to know beyond what the client is told.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// The answer.
+    pub(crate) fn into_problem(self, request_id: &RequestId) -> Response {
+        let Parts {
+            code,
+            status,
+            detail,
+            field,
+            position,
+            path,
+            retry_after_seconds,
+            cause: _,
+        } = *self.0;
+        let mut problem = Problem::new(code, detail);
+        problem.status = status.as_u16();
+        problem.request_id = Some(request_id.as_str().to_owned());
+        problem.field = field;
+        problem.line = position.map(|(line, _)| line);
+        problem.column = position.map(|(_, column)| column);
+        problem.path = path;
+        problem.retry_after = retry_after_seconds;
+        // A problem is plain strings and numbers.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Leaves the error in the response for the gate to write out.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.0.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<InputError> for ApiError {
+    fn from(error: InputError) -> Self {
+        let mut api = Self::invalid(error.detail);
+        api.0.field = error.field;
+        api.0.position = error.position;
+        api
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        let code = error.code();
+        let retry_after = error.retry_after_seconds();
+        let mut api = match error {
+            EngineError::Input(error) => Self::from(error),
+            EngineError::Store(error) => of_store(&error, code),
+            // A write that names its own `if` reads better with what `if` demanded than with the header's name.
+            EngineError::Apply { path, reason } => {
+                Self::new(code, apply_detail(path.as_str(), reason)).about(path)
+            }
+            other => {
+                let path = other.path().map(ToString::to_string);
+                let mut api = Self::new(code, other.to_string());
+                api.0.path = path;
+                api
+            }
+        };
+        api.0.retry_after_seconds = retry_after.or(api.0.retry_after_seconds);
+        api
+    }
+}
+
+fn apply_detail(path: &str, reason: ApplyError) -> String {
+    format!("`{path}`: {reason}")
+}
+
+fn of_store(error: &StoreError, code: ErrorCode) -> ApiError {
+    match error {
+        // These say nothing but what the operator has to do, and a client what to expect.
+        StoreError::Full | StoreError::ReadOnly | StoreError::HistoryGone { .. } => {
+            let mut api = ApiError::new(code, error.to_string());
+            if code == ErrorCode::Unavailable {
+                api.0.cause = Some(error.to_string());
+            }
+            api
+        }
+        _ if code == ErrorCode::Unavailable => {
+            let mut api = ApiError::new(code, "the data cannot be reached at the moment")
+                .retry_after(RETRY_AFTER_SECONDS);
+            api.0.cause = Some(error.to_string());
+            api
+        }
+        _ => ApiError::internal(error.to_string()),
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated => Self::new(
+                ErrorCode::Unauthenticated,
+                "the credentials do not verify: `Authorization: Bearer` takes a service key that has not been revoked",
+            ),
+            AuthError::Input(error) => error.into(),
+            AuthError::NameTaken { .. } => {
+                Self::new(ErrorCode::AlreadyExists, error.to_string()).in_field("name")
+            }
+            AuthError::NoSuchKey { .. } => Self::not_found(error.to_string()),
+            AuthError::TooManyKeys => Self::new(ErrorCode::FailedPrecondition, error.to_string()),
+            AuthError::Engine(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `/api/v1/admin/…`: what administrators need from outside: service keys, and how the server does.
+
+use andiron_auth::ServiceKey;
+use andiron_engine::{Access, Caller, authorize};
+use andiron_protocol::{InputError, Timestamp, Version};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use crate::answer;
+use crate::app::AppRef;
+use crate::body::read_typed;
+use crate::caller::CallerOf;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::resource_path::decode_percent;
+
+const KEYS_PREFIX: &str = "/api/v1/admin/keys/";
+
+/// A key as it is listed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyJson<'k> {
+    id: &'k str,
+    name: &'k str,
+    create_time: Timestamp,
+    /// Only in the answer to its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'k str>,
+}
+
+impl<'k> KeyJson<'k> {
+    fn of(key: &'k ServiceKey) -> Self {
+        Self {
+            id: &key.id,
+            name: &key.name,
+            create_time: key.created,
+            key: None,
+        }
+    }
+}
+
+fn check_admin(caller: &Caller) -> Result<(), ApiError> {
+    Ok(authorize(caller, Access::Administer)?)
+}
+
+/// List the service keys
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/keys",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn list_keys(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Keys<'k> {
+        keys: Vec<KeyJson<'k>>,
+    }
+    check_admin(&caller)?;
+    Parameters::read(request.uri().query(), &[])?;
+    let keys = app.keys.list().await?;
+    let keys = Keys {
+        keys: keys.iter().map(KeyJson::of).collect(),
+    };
+    Ok(answer::json_of(StatusCode::OK, &keys))
+}
+
+/// Create a service key
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/keys",
+    responses((status = 201, description = "created"))
+)]
+pub(crate) async fn create_key(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NewKey {
+        name: String,
+    }
+    check_admin(&caller)?;
+    let (parts, body) = request.into_parts();
+    Parameters::read(parts.uri.query(), &[])?;
+    let bytes_max = app.options.request_body_bytes_max;
+    let new: NewKey = read_typed(&parts.headers, body, bytes_max, &app.options).await?;
+    let created = app.keys.create(&new.name).await?;
+    let json = KeyJson {
+        key: Some(created.key.expose()),
+        ..KeyJson::of(&created.service_key)
+    };
+    Ok(answer::json_of(StatusCode::CREATED, &json))
+}
+
+/// Revoke a service key
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/keys/{key}",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn revoke_key(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    check_admin(&caller)?;
+    Parameters::read(request.uri().query(), &[])?;
+    let encoded = request.uri().path().strip_prefix(KEYS_PREFIX).unwrap_or_default();
+    let name_or_id = decode_percent(encoded.as_bytes())
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| InputError::new("the name or id in the URL is not validly percent-encoded"))?;
+    let revoked = app.keys.revoke(&name_or_id).await?;
+    Ok(answer::json_of(StatusCode::OK, &KeyJson::of(&revoked)))
+}
+
+/// See how the server does
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/info",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn info(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Info<'i> {
+        server_version: &'i str,
+        version: Version,
+        data_bytes: u64,
+        log: Log,
+    }
+    #[derive(Serialize)]
+    struct Log {
+        start: Version,
+        changes: u64,
+        bytes: u64,
+    }
+    check_admin(&caller)?;
+    Parameters::read(request.uri().query(), &[])?;
+    let log = app.engine.log()?;
+    let data_bytes = app
+        .engine
+        .store()
+        .size_bytes()
+        .map_err(andiron_engine::EngineError::from)?;
+    let info = Info {
+        server_version: &app.info.version,
+        version: app.engine.version()?,
+        data_bytes,
+        log: Log {
+            start: log.start,
+            changes: log.changes,
+            bytes: log.bytes,
+        },
+    };
+    Ok(answer::json_of(StatusCode::OK, &info))
+}

@@ -1,0 +1,59 @@
+//! `POST /api/v1/commit`: several writes, all or nothing.
+
+use andiron_engine::Committed;
+use andiron_protocol::{CommitBody, write_json_string, write_value_json};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::answer;
+use crate::app::AppRef;
+use crate::body::read_typed;
+use crate::caller::CallerOf;
+use crate::idempotency_key;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+
+/// Commit writes
+#[utoipa::path(
+    post,
+    path = "/api/v1/commit",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn commit(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    Parameters::read(parts.uri.query(), &[])?;
+    let key = idempotency_key(&parts.headers)?;
+    let bytes_max = app.options.commit_body_bytes_max;
+    let body: CommitBody = read_typed(&parts.headers, body, bytes_max, &app.options).await?;
+    let committed = app.engine.commit(&caller, body, key).await?;
+    Ok(answer::json(StatusCode::OK, committed_json(&committed)))
+}
+
+fn committed_json(committed: &Committed) -> Vec<u8> {
+    let version = committed.version;
+    let mut out = format!("{{\"version\":\"{version}\",\"writes\":[").into_bytes();
+    for (index, write) in committed.writes.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"path\":");
+        write_json_string(write.path.as_str(), &mut out);
+        out.extend_from_slice(format!(",\"version\":\"{version}\",\"results\":{{").as_bytes());
+        for (index, (field, value)) in write.results.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_json_string(&field.to_string(), &mut out);
+            out.push(b':');
+            write_value_json(value, &mut out);
+        }
+        out.extend_from_slice(b"}}");
+    }
+    out.extend_from_slice(b"]}");
+    out
+}

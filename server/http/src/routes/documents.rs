@@ -1,0 +1,119 @@
+//! `GET /api/v1/docs/…`: a document, or the documents of a collection.
+
+use std::sync::Arc;
+
+use andiron_engine::{Caller, StoredDocument};
+use andiron_protocol::{
+    DocumentPath, ErrorCode, FieldPath, Query, Source, Version, data_from_json, write_data_json,
+};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use crate::answer;
+use crate::app::AppRef;
+use crate::caller::CallerOf;
+use crate::conditional::{Conditions, ReadVerdict};
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::resource_path::{DOCS_PREFIX, ResourcePath, resource};
+use crate::routes::query::{self, LIST_PARAMETERS};
+
+/// Read a document or a collection
+#[utoipa::path(
+    get,
+    path = "/api/v1/docs/{*path}",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn read(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    match resource(request.uri().path(), DOCS_PREFIX)? {
+        ResourcePath::Document(path) => get(&app, &caller, &path, request.uri().query(), request.headers()),
+        ResourcePath::Collection(path) => {
+            let parameters = Parameters::read(request.uri().query(), &LIST_PARAMETERS)?;
+            let (query, explain) = query::from_parameters(Source::Collection(path), &parameters)?;
+            query::answer(app, caller, query, explain, request.headers()).await
+        }
+    }
+}
+
+fn get(
+    app: &AppRef,
+    caller: &Caller,
+    path: &DocumentPath,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let parameters = Parameters::read(query, &["select", "version"])?;
+    let select = parameters.list("select", str::parse::<FieldPath>)?;
+    let conditions = Conditions::read(headers)?;
+    let document = match parameters.parsed::<Version>("version")? {
+        None => app.engine.get(caller, path)?,
+        Some(version) => get_at(app, caller, path, version)?,
+    };
+    let Some(document) = document else {
+        return Err(ApiError::not_found(format!("`{path}` does not exist")).about(path));
+    };
+    match conditions.judge_read(document.version) {
+        ReadVerdict::Answer => {}
+        ReadVerdict::NotModified => {
+            return Ok(answer::tagged(
+                answer::empty(StatusCode::NOT_MODIFIED),
+                document.version,
+            ));
+        }
+        ReadVerdict::Failed => {
+            return Err(ApiError::precondition_failed(format!(
+                "`{path}` is at none of the versions that `If-Match` names"
+            ))
+            .about(path));
+        }
+    }
+    match select {
+        None => Ok(answer::document(StatusCode::OK, &document)),
+        Some(select) => Ok(answer::document(StatusCode::OK, &project(document, select)?)),
+    }
+}
+
+fn get_at(
+    app: &AppRef,
+    caller: &Caller,
+    path: &DocumentPath,
+    version: Version,
+) -> Result<Option<StoredDocument>, ApiError> {
+    // First the read, which asks whether the caller may know anything at all.
+    let document = app.engine.get_at(caller, path, version)?;
+    let newest = app.engine.version()?;
+    if version > newest {
+        return Err(ApiError::new(
+            ErrorCode::OutOfRange,
+            format!("the version {version} is yet to come: the newest is {newest}"),
+        )
+        .in_field("version"));
+    }
+    Ok(document)
+}
+
+fn project(document: StoredDocument, select: Vec<FieldPath>) -> Result<StoredDocument, ApiError> {
+    let data = data_from_json(document.data.as_bytes()).map_err(|error| {
+        ApiError::internal(format!(
+            "the data of `{}` is not value JSON: {error}",
+            document.path
+        ))
+    })?;
+    let query = Query {
+        select: Some(select),
+        ..Query::all(Source::Collection(document.path.collection()))
+    };
+    query.check()?;
+    let mut json = Vec::new();
+    write_data_json(&query.project(data), &mut json);
+    let data = String::from_utf8(json).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(StoredDocument {
+        data: Arc::from(data),
+        ..document
+    })
+}

@@ -1,0 +1,241 @@
+//! `POST`, `PUT`, `PATCH` and `DELETE /api/v1/docs/…`: writes to one document.
+
+use andiron_engine::{Caller, Committed, EngineError, WriteOutcome};
+use andiron_protocol::{
+    ApplyError, CommitBody, DocumentPath, ErrorCode, Precondition, Write, WriteData, WriteKind,
+};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+
+use crate::answer;
+use crate::app::AppRef;
+use crate::body::read_json;
+use crate::caller::CallerOf;
+use crate::conditional::{Conditions, WriteGuard};
+use crate::idempotency_key;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::resource_path::{self, DOCS_PREFIX};
+
+/// How often a write whose conditions had to be examined is tried before it is called a conflict.
+const EXAMINED_ATTEMPTS_MAX: usize = 8;
+
+/// Create a document
+#[utoipa::path(
+    post,
+    path = "/api/v1/docs/{*path}",
+    responses((status = 201, description = "created"))
+)]
+pub(crate) async fn create(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let collection = resource_path::collection(parts.uri.path(), DOCS_PREFIX)?;
+    Parameters::read(parts.uri.query(), &[])?;
+    if !Conditions::read(&parts.headers)?.is_empty() {
+        return Err(ApiError::invalid(
+            "a document with a generated id never exists before, so `If-Match` and `If-None-Match` have no meaning here",
+        ));
+    }
+    let key = idempotency_key(&parts.headers)?;
+    let data = read_data(&app, &parts.headers, body)
+        .await?
+        .without_deletes("create")?;
+    let committed = app.engine.create(&caller, &collection, data, key).await?;
+    let document = written(&committed)?;
+    let mut response = answer::document(StatusCode::CREATED, document);
+    if let Ok(url) = HeaderValue::try_from(resource_path::document_url(&document.path)) {
+        response.headers_mut().insert(LOCATION, url);
+    }
+    Ok(response)
+}
+
+/// Set a document
+#[utoipa::path(
+    put,
+    path = "/api/v1/docs/{*path}",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn set(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (target, body) = Target::of(request)?;
+    let data = read_data(&app, &target.headers, body)
+        .await?
+        .without_deletes("set")?;
+    let kind = if target.conditions.demands_absence() {
+        // A create says `already-exists`, which tells more than a failed precondition.
+        WriteKind::Create(data)
+    } else {
+        WriteKind::Set(data)
+    };
+    document_answer(&target.write(&app, &caller, kind).await?)
+}
+
+/// Merge into a document
+#[utoipa::path(
+    patch,
+    path = "/api/v1/docs/{*path}",
+    responses((status = 200, description = "ok"))
+)]
+pub(crate) async fn merge(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (target, body) = Target::of(request)?;
+    let data = read_data(&app, &target.headers, body).await?;
+    document_answer(&target.write(&app, &caller, WriteKind::Merge(data)).await?)
+}
+
+/// Delete a document
+#[utoipa::path(
+    delete,
+    path = "/api/v1/docs/{*path}",
+    responses((status = 204, description = "gone"))
+)]
+pub(crate) async fn delete(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (target, _) = Target::of(request)?;
+    target.write(&app, &caller, WriteKind::Delete).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+async fn read_data(app: &AppRef, headers: &HeaderMap, body: Body) -> Result<WriteData, ApiError> {
+    let json = read_json(headers, body, app.options.document_body_bytes_max, &app.options).await?;
+    Ok(WriteData::from_json(&json)?)
+}
+
+fn document_answer(committed: &Committed) -> Result<Response, ApiError> {
+    let existed = committed.writes.first().is_some_and(|write| write.existed);
+    let status = if existed {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok(answer::document(status, written(committed)?))
+}
+
+fn written(committed: &Committed) -> Result<&andiron_engine::StoredDocument, ApiError> {
+    match committed.writes.as_slice() {
+        [
+            WriteOutcome {
+                document: Some(document),
+                ..
+            },
+        ] => Ok(document),
+        _ => Err(ApiError::internal(
+            "a write of one document did not come back with it",
+        )),
+    }
+}
+
+/// The document that a request is to change, and what it says about that beside the body.
+struct Target {
+    path: DocumentPath,
+    headers: HeaderMap,
+    conditions: Conditions,
+}
+
+impl Target {
+    fn of(request: Request) -> Result<(Self, Body), ApiError> {
+        let (parts, body) = request.into_parts();
+        Parameters::read(parts.uri.query(), &[])?;
+        let target = Self {
+            path: resource_path::document(parts.uri.path(), DOCS_PREFIX)?,
+            conditions: Conditions::read(&parts.headers)?,
+            headers: parts.headers,
+        };
+        Ok((target, body))
+    }
+
+    async fn write(&self, app: &AppRef, caller: &Caller, kind: WriteKind) -> Result<Committed, ApiError> {
+        let key = idempotency_key(&self.headers)?;
+        match self.conditions.write_guard() {
+            WriteGuard::Precondition(precondition) => {
+                let body = self.body(kind, precondition);
+                app.engine.commit(caller, body, key).await.map_err(|error| {
+                    let error = ApiError::from(error);
+                    if self.conditions.is_empty() {
+                        error
+                    } else {
+                        error.of_http_precondition()
+                    }
+                })
+            }
+            WriteGuard::Examine if key.is_some() => Err(ApiError::invalid(
+                "with an `Idempotency-Key`, the condition is `If-Match` with one version or `*`, or `If-None-Match: *`: \
+                 a retry could not tell its own first success from somebody else's write",
+            )),
+            WriteGuard::Examine => self.examine_and_write(app, caller, kind).await,
+        }
+    }
+
+    /// Looks whether the conditions hold, and writes only if the document is still what was looked at.
+    async fn examine_and_write(
+        &self,
+        app: &AppRef,
+        caller: &Caller,
+        kind: WriteKind,
+    ) -> Result<Committed, ApiError> {
+        for _ in 0..EXAMINED_ATTEMPTS_MAX {
+            let current = app
+                .engine
+                .get(caller, &self.path)?
+                .map(|document| document.version);
+            if !self.conditions.allow_write(current) {
+                return Err(ApiError::precondition_failed(format!(
+                    "`{}` is not at a version that `If-Match` and `If-None-Match` allow",
+                    self.path
+                ))
+                .about(&self.path));
+            }
+            let seen = current.map_or(Precondition::Exists(false), Precondition::Version);
+            match app
+                .engine
+                .commit(caller, self.body(kind.clone(), seen), None)
+                .await
+            {
+                Err(EngineError::Apply {
+                    reason: ApplyError::Missing | ApplyError::Present | ApplyError::OtherVersion,
+                    ..
+                }) => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+        Err(ApiError::new(
+            ErrorCode::Aborted,
+            format!(
+                "`{}` is changing too often for its conditions to be examined; retry",
+                self.path
+            ),
+        )
+        .about(&self.path))
+    }
+
+    fn body(&self, kind: WriteKind, precondition: Precondition) -> CommitBody {
+        CommitBody {
+            writes: vec![Write {
+                path: self.path.clone(),
+                // A create demands absence by itself.
+                precondition: if matches!(kind, WriteKind::Create(_)) {
+                    Precondition::None
+                } else {
+                    precondition
+                },
+                kind,
+            }],
+            ..CommitBody::default()
+        }
+    }
+}
