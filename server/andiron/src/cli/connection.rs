@@ -1,0 +1,143 @@
+//! From `--dir` or `--url` to a server that can be asked.
+//!
+//! A folder whose server is running is reached through that server's local socket. Else the command opens the folder
+//! itself, as a server that only its owner can reach, so that there is one way of asking.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use andiron_auth::SecretText;
+use andiron_store::StoreError;
+use clap::Args;
+
+use crate::cli::output;
+use crate::client::{Client, ServerAddress};
+use crate::config::LogLevel;
+use crate::project::Project;
+use crate::server::{Reach, Server};
+use crate::{AndironError, local, log};
+
+/// How long a server that holds the folder has to open its local socket: it may be just starting.
+const SOCKET_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often is looked.
+const SOCKET_POLL: Duration = Duration::from_millis(25);
+
+/// Where the server is that a command asks.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConnectionArguments {
+    /// The project folder; if its server is running, the command goes through it [default: .]
+    #[arg(long, value_name = "DIR", env = "ANDIRON_DIR", conflicts_with = "url")]
+    dir: Option<PathBuf>,
+    /// A server by its URL, as in `https://example.org`; needs --key
+    #[arg(long, value_name = "URL", env = "ANDIRON_URL")]
+    url: Option<String>,
+    /// The service key for --url; better in ANDIRON_KEY, since other users can see the arguments of a process
+    #[arg(long, value_name = "KEY", env = "ANDIRON_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
+/// What a command may find where it looks for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expectation {
+    /// It writes, and begins a store if there is none.
+    MayBegin,
+    /// It reads, and a folder without data is a mistake.
+    HasData,
+}
+
+/// A server to ask, and to close if it is our own.
+pub(crate) struct Session {
+    address: ServerAddress,
+    own: Option<Server>,
+}
+
+impl Session {
+    /// Finds or opens what the arguments name.
+    pub(crate) async fn open(
+        arguments: &ConnectionArguments,
+        expectation: Expectation,
+    ) -> Result<Self, AndironError> {
+        match (&arguments.url, &arguments.key) {
+            (Some(url), Some(key)) => {
+                let address = ServerAddress::url(url, &SecretText::new(key.clone()))?;
+                if address.is_exposed() {
+                    output::note(&format!(
+                        "warning: `{url}` is not encrypted; whoever is on the way can read the key and the data"
+                    ));
+                }
+                Ok(Self { address, own: None })
+            }
+            (Some(_), None) => Err(AndironError::Usage(
+                "--url needs a service key: --key or ANDIRON_KEY".to_owned(),
+            )),
+            (None, _) => {
+                let folder = arguments.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+                Self::open_folder(&Project::open(&folder, &[])?, expectation).await
+            }
+        }
+    }
+
+    /// Finds the server of a folder, or opens the folder.
+    pub(crate) async fn open_folder(
+        project: &Project,
+        expectation: Expectation,
+    ) -> Result<Self, AndironError> {
+        let socket = project.socket();
+        if local::connect(&socket).await.is_ok() {
+            return Ok(Self {
+                address: ServerAddress::socket(&socket),
+                own: None,
+            });
+        }
+        if expectation == Expectation::HasData && !project.has_data() {
+            return Err(AndironError::NoData {
+                folder: project.data_folder(),
+            });
+        }
+        // The command speaks for itself; of what happens inside only what is wrong belongs on the screen.
+        log::start(
+            project.settings().log_format,
+            project.settings().log_level.min(LogLevel::Warn),
+        );
+        match Server::start(project, Reach::Owner).await {
+            Ok(server) => Ok(Self {
+                address: ServerAddress::socket(&socket),
+                own: Some(server),
+            }),
+            Err(AndironError::Store {
+                source: StoreError::Locked { holder, .. },
+                folder,
+            }) => {
+                let begun = tokio::time::Instant::now();
+                while begun.elapsed() < SOCKET_WAIT_MAX {
+                    if local::connect(&socket).await.is_ok() {
+                        return Ok(Self {
+                            address: ServerAddress::socket(&socket),
+                            own: None,
+                        });
+                    }
+                    tokio::time::sleep(SOCKET_POLL).await;
+                }
+                Err(AndironError::InUse { folder, holder })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A new client of the server.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address.clone())
+    }
+
+    /// Whether the server is one that was running already.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.own.is_none()
+    }
+
+    /// Ends what was begun for this command alone.
+    pub(crate) async fn close(self) {
+        if let Some(server) = self.own {
+            server.shutdown().await;
+        }
+    }
+}

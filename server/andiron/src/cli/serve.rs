@@ -1,0 +1,143 @@
+//! `andiron serve`: the server as a process.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use andiron_auth::SecretText;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::{ServeArguments, output};
+use crate::project::Project;
+use crate::server::{Reach, Server};
+use crate::{AndironError, log};
+
+/// Open files and connections that the process asks the system for, if its hard limit allows.
+const DESCRIPTORS_WANTED: u64 = 1 << 20;
+
+pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), AndironError> {
+    let project = Project::open(&arguments.folder.dir, &arguments.flags()?)?;
+    log::start(project.settings().log_format, project.settings().log_level);
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("andiron-worker")
+        .build()
+        .map_err(|source| AndironError::System {
+            doing: "starting threads",
+            source,
+        })?;
+    runtime.block_on(run(&project))
+}
+
+async fn run(project: &Project) -> Result<(), AndironError> {
+    let mut signals = Signals::new()?;
+    let mut server = Server::start(project, Reach::Network).await?;
+    if let Some(address) = server.address() {
+        warn_of_exposure(address);
+        let key = server.take_first_key();
+        output::print(&greeting(address, &server, key.as_ref()))?;
+        tracing::info!(
+            %address,
+            data = %server.data_folder().display(),
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
+    }
+    tokio::select! {
+        failure = server.failed() => return Err(end_at_once(&failure)),
+        signal = signals.next() => tracing::info!(signal, "stopping; a second signal stops at once"),
+    }
+    tokio::select! {
+        () = server.shutdown() => tracing::info!("stopped"),
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopped at once");
+            // As the shell has it for an end by SIGTERM. What was answered is on disk; nothing else was promised.
+            std::process::exit(143);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the process without closing anything: nothing may be written any more, not even what a tidy end would write.
+fn end_at_once(failure: &AndironError) -> AndironError {
+    output::complain(&failure.to_string());
+    std::process::exit(i32::from(failure.exit_code()));
+}
+
+/// What a person who has just started the server wants to know.
+fn greeting(address: SocketAddr, server: &Server, key: Option<&SecretText>) -> String {
+    let mut text = format!("Andiron {} on http://{address}\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {name:<8} {value}");
+    };
+    line("data", &server.data_folder().display().to_string());
+    line("manual", &format!("http://{address}/api/v1/docs"));
+    line("console", "missing: this build has none; the API has everything");
+    if let Some(key) = key {
+        line(
+            "key",
+            &format!(
+                "{}  (a service key with all rights, shown only now)",
+                key.expose()
+            ),
+        );
+    }
+    text
+}
+
+/// Plain HTTP is for this machine; beyond it a proxy has to encrypt.
+fn warn_of_exposure(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "this is plain HTTP and others than this machine can reach it: keys and data can be read on the way; \
+             put a proxy that speaks HTTPS in front and listen on 127.0.0.1"
+        );
+    }
+}
+
+/// A connection is a descriptor, and the usual soft limit of 1,024 is not many.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(DESCRIPTORS_WANTED, |hard| hard.min(DESCRIPTORS_WANTED));
+    if limit.current.is_none_or(|soft| soft >= wanted) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(wanted),
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+/// The signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, AndironError> {
+        let failure = |source| AndironError::System {
+            doing: "waiting for signals",
+            source,
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failure)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failure)?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Every setting there is: what it is called, what it means, its default. One table serves reading, showing, the file
+//! that `andiron init` writes and the manual.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use andiron_http::CorsOrigin;
+
+use crate::config::value::{ByteCount, SettingValue, named_setting};
+
+/// The settings of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is described in the table of settings below")]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub durability: Durability,
+    pub history_age: Duration,
+    pub history_bytes: ByteCount,
+    pub query_reads: u64,
+    pub query_time: Duration,
+    pub query_sort_bytes: ByteCount,
+    pub query_threads: u64,
+    pub commit_queue: u64,
+    pub commit_queue_bytes: ByteCount,
+    pub indexes_file: PathBuf,
+    pub indexes_per_collection: u64,
+    pub indexes_unused: Duration,
+    pub memory_cache: ByteCount,
+    pub memory_mapped: ByteCount,
+    pub http_connections: u64,
+    pub http_head_time: Duration,
+    pub http_request_time: Duration,
+    pub http_idle_time: Duration,
+    pub http_shutdown_time: Duration,
+    pub http_document_bytes: ByteCount,
+    pub http_commit_bytes: ByteCount,
+    pub http_request_bytes: ByteCount,
+    pub http_answer_bytes: ByteCount,
+    pub http_streams: u64,
+    pub http_compression: bool,
+    pub http_cors_origins: Vec<CorsOrigin>,
+    pub http_metrics: MetricsAccess,
+    pub log_format: LogFormat,
+    pub log_level: LogLevel,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Whoever has a service key.
+    Admin,
+    /// Everyone who reaches the server.
+    Everyone,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the disk has it.
+    Full,
+    /// When the operating system has it.
+    Relaxed,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// A line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least important log lines that are written; the order is from few lines to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the usual levels")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+named_setting!(MetricsAccess, "`admin` or `everyone`", "admin" => Self::Admin, "everyone" => Self::Everyone);
+named_setting!(Durability, "`full` or `relaxed`", "full" => Self::Full, "relaxed" => Self::Relaxed);
+named_setting!(
+    LogFormat, "`auto`, `text` or `json`",
+    "auto" => Self::Auto, "text" => Self::Text, "json" => Self::Json,
+);
+named_setting!(
+    LogLevel, "`error`, `warn`, `info`, `debug` or `trace`",
+    "error" => Self::Error, "warn" => Self::Warn, "info" => Self::Info, "debug" => Self::Debug,
+    "trace" => Self::Trace,
+);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8750)),
+            data_dir: PathBuf::from("andiron-data"),
+            durability: Durability::Full,
+            history_age: Duration::from_secs(7 * 24 * 3600),
+            history_bytes: ByteCount(2 << 30),
+            query_reads: 1_000_000,
+            query_time: Duration::from_secs(5),
+            query_sort_bytes: ByteCount(64 << 20),
+            query_threads: 2,
+            commit_queue: 4096,
+            commit_queue_bytes: ByteCount(256 << 20),
+            indexes_file: PathBuf::from("andiron.indexes.json"),
+            indexes_per_collection: 12,
+            indexes_unused: Duration::from_secs(7 * 24 * 3600),
+            memory_cache: ByteCount(16 << 20),
+            memory_mapped: ByteCount(2 << 30),
+            http_connections: 10_000,
+            http_head_time: Duration::from_secs(10),
+            http_request_time: Duration::from_secs(60),
+            http_idle_time: Duration::from_secs(60),
+            http_shutdown_time: Duration::from_secs(20),
+            http_document_bytes: ByteCount(2 << 20),
+            http_commit_bytes: ByteCount(10 << 20),
+            http_request_bytes: ByteCount(1 << 20),
+            http_answer_bytes: ByteCount(32 << 20),
+            http_streams: 16,
+            http_compression: true,
+            http_cors_origins: Vec::new(),
+            http_metrics: MetricsAccess::Admin,
+            log_format: LogFormat::Auto,
+            log_level: LogLevel::Info,
+        }
+    }
+}
+
+/// One setting: its name and how it is read and shown.
+pub(crate) struct Setting {
+    /// Its key in `andiron.toml`, of at most two segments.
+    pub(crate) key: &'static str,
+    /// What it means, in sentences; lines broken as they are to stand in a file.
+    pub(crate) meaning: &'static str,
+    /// What its value looks like.
+    pub(crate) form: &'static str,
+    /// Sets it from text; `false` if the text has not the form.
+    pub(crate) set: fn(&mut Settings, &str) -> bool,
+    /// The value as it stands in `andiron.toml`.
+    pub(crate) show_toml: fn(&Settings) -> String,
+}
+
+impl Setting {
+    /// Its name in the environment: `history.age` is `ANDIRON_HISTORY_AGE`.
+    pub(crate) fn variable(&self) -> String {
+        format!("ANDIRON_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// The setting of this key.
+pub(crate) fn setting(key: &str) -> Option<(usize, &'static Setting)> {
+    SETTINGS
+        .iter()
+        .enumerate()
+        .find(|(_, setting)| setting.key == key)
+}
+
+macro_rules! settings {
+    ($($key:literal $field:ident: $type:ty, $meaning:literal;)+) => {
+        /// The table of all settings, in the order in which they are shown.
+        pub(crate) const SETTINGS: &[Setting] = &[$(
+            Setting {
+                key: $key,
+                meaning: $meaning,
+                form: <$type as SettingValue>::FORM,
+                set: |settings, text| match SettingValue::parse(text) {
+                    Some(value) => {
+                        settings.$field = value;
+                        true
+                    }
+                    None => false,
+                },
+                show_toml: |settings| settings.$field.show_toml(),
+            },
+        )+];
+    };
+}
+
+settings! {
+    "listen" listen: SocketAddr,
+        "The address and port to listen on. Port 0 takes a free one. Beyond this machine put a proxy that\n\
+         speaks HTTPS in front: the server itself speaks plain HTTP.";
+    "data_dir" data_dir: PathBuf,
+        "Where the data lies; a relative path counts from the folder of this file.";
+    "durability" durability: Durability,
+        "`full`: a write is answered when the disk has it. `relaxed`: when the operating system has it, so a\n\
+         power cut may lose the last moments (a crash of the server loses nothing, and the data stays whole).";
+    "history.age" history_age: Duration,
+        "How long the change log is kept, and with it the past of documents (`?version=`).";
+    "history.bytes" history_bytes: ByteCount,
+        "The size of earlier states of documents at which the oldest go, whatever their age.";
+    "query.reads" query_reads: u64,
+        "Documents and index entries that one query may read. Streamed answers are free of it.";
+    "query.time" query_time: Duration,
+        "How long one query may take. Streamed answers are free of it.";
+    "query.sort_bytes" query_sort_bytes: ByteCount,
+        "Memory that one query may use to sort what no index has in order.";
+    "query.threads" query_threads: u64,
+        "Threads for queries that read much; short ones need none.";
+    "commit.queue" commit_queue: u64,
+        "Commits that may wait for the disk; more are answered 503.";
+    "commit.queue_bytes" commit_queue_bytes: ByteCount,
+        "Memory of commits that wait for the disk; more are answered 503.";
+    "indexes.file" indexes_file: PathBuf,
+        "If this file exists, exactly the indexes in it are kept; else the server builds and drops them by\n\
+         what queries need. A relative path counts from the folder of this file.";
+    "indexes.per_collection" indexes_per_collection: u64,
+        "Indexes that the server builds by itself, at most, for collections of one name.";
+    "indexes.unused" indexes_unused: Duration,
+        "How long an index that the server built by itself stays without being used.";
+    "memory.cache" memory_cache: ByteCount,
+        "The cache of documents that are read often. 0 turns it off.";
+    "memory.mapped" memory_mapped: ByteCount,
+        "How much of the database file is mapped into memory. It belongs to the system's file cache, which\n\
+         takes it back when memory is short. 0 turns it off.";
+    "http.connections" http_connections: u64,
+        "Connections that may be open at once; more wait to be accepted.";
+    "http.head_time" http_head_time: Duration,
+        "How long reading a request's line and headers may take.";
+    "http.request_time" http_request_time: Duration,
+        "How long a request may take until its answer begins.";
+    "http.idle_time" http_idle_time: Duration,
+        "How long a connection may stay open without a request.";
+    "http.shutdown_time" http_shutdown_time: Duration,
+        "How long requests that were accepted may take to finish when the server is stopped.";
+    "http.document_bytes" http_document_bytes: ByteCount,
+        "The body of a write to one document. The document itself has at most 1 MiB.";
+    "http.commit_bytes" http_commit_bytes: ByteCount,
+        "The body of a commit.";
+    "http.request_bytes" http_request_bytes: ByteCount,
+        "Any other body: queries, batch-get.";
+    "http.answer_bytes" http_answer_bytes: ByteCount,
+        "Documents in one page of a query or in one batch-get. Streamed answers are free of it.";
+    "http.streams" http_streams: u64,
+        "Results that may be streamed at once.";
+    "http.compression" http_compression: bool,
+        "Whether answers over 1 KiB are compressed for clients that accept it.";
+    "http.cors_origins" http_cors_origins: Vec<CorsOrigin>,
+        "The origins whose pages may call the API from a browser, each as in `https://app.example.org`.";
+    "http.metrics" http_metrics: MetricsAccess,
+        "Who may read `/metrics`: `admin`, that is service keys, or `everyone` who reaches the server.";
+    "log.format" log_format: LogFormat,
+        "`text` for people, `json` for programs, `auto` for text on a terminal and JSON elsewhere.";
+    "log.level" log_level: LogLevel,
+        "The least important lines that are written: `error`, `warn`, `info`, `debug` or `trace`.";
+}

@@ -1,0 +1,275 @@
+//! The forms that settings are written in: one reader for the file, the environment and flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use andiron_http::CorsOrigin;
+
+/// A kind of setting: how it is read from text and how it is shown.
+pub(crate) trait SettingValue: Sized {
+    /// What is expected, for error texts and the manual.
+    const FORM: &'static str;
+
+    /// Reads the text form.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// The text form, such that [`SettingValue::parse`] gives the value back.
+    fn show(&self) -> String;
+
+    /// The value as it stands in `andiron.toml`.
+    fn show_toml(&self) -> String {
+        toml_string(&self.show())
+    }
+}
+
+/// A number of bytes, written as `512KiB`, `16MiB` or `2GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteCount(pub u64);
+
+impl ByteCount {
+    /// The number as the platform counts memory; the largest there is if it is larger.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// Units of bytes, largest first, so that showing takes the first that divides.
+const BYTE_UNITS: [(&str, u64); 5] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
+
+/// Units of time in milliseconds, largest first.
+const TIME_UNITS: [(&str, u64); 5] = [
+    ("d", 24 * 3600 * 1000),
+    ("h", 3600 * 1000),
+    ("m", 60 * 1000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+impl SettingValue for ByteCount {
+    const FORM: &'static str = "a number of bytes such as `512KiB`, `16MiB` or `2GiB`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = split_number(text)?;
+        if unit.is_empty() {
+            return Some(Self(number));
+        }
+        let (_, factor) = BYTE_UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+        number.checked_mul(*factor).map(Self)
+    }
+
+    fn show(&self) -> String {
+        show_with_unit(self.0, &BYTE_UNITS)
+    }
+}
+
+impl SettingValue for Duration {
+    const FORM: &'static str = "a time such as `500ms`, `5s`, `10m`, `12h` or `7d`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = split_number(text)?;
+        if number == 0 && unit.is_empty() {
+            return Some(Self::ZERO);
+        }
+        let (_, factor) = TIME_UNITS.iter().find(|(name, _)| *name == unit)?;
+        number.checked_mul(*factor).map(Self::from_millis)
+    }
+
+    fn show(&self) -> String {
+        show_with_unit(u64::try_from(self.as_millis()).unwrap_or(u64::MAX), &TIME_UNITS)
+    }
+}
+
+impl SettingValue for u64 {
+    const FORM: &'static str = "a whole number";
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.replace('_', "");
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| digits.parse().ok())?
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn show_toml(&self) -> String {
+        self.show()
+    }
+}
+
+impl SettingValue for bool {
+    const FORM: &'static str = "`true` or `false`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn show_toml(&self) -> String {
+        self.show()
+    }
+}
+
+impl SettingValue for SocketAddr {
+    const FORM: &'static str = "an address and port such as `127.0.0.1:8750` or `[::1]:8750`";
+
+    fn parse(text: &str) -> Option<Self> {
+        // Everybody writes `localhost`, and asking a resolver for it would only bring surprises.
+        match text.strip_prefix("localhost:") {
+            Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+            None => text.parse().ok(),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl SettingValue for PathBuf {
+    const FORM: &'static str = "a path";
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty() && !text.contains('\0')).then(|| Self::from(text))
+    }
+
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl SettingValue for Vec<CorsOrigin> {
+    const FORM: &'static str =
+        "a list of origins such as [\"https://app.example.org\"], in the environment separated by commas";
+
+    fn parse(text: &str) -> Option<Self> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        entries.map(|entry| entry.parse().ok()).collect()
+    }
+
+    fn show(&self) -> String {
+        let entries: Vec<_> = self.iter().map(CorsOrigin::to_string).collect();
+        entries.join(",")
+    }
+
+    fn show_toml(&self) -> String {
+        let entries: Vec<_> = self.iter().map(|entry| toml_string(&entry.to_string())).collect();
+        format!("[{}]", entries.join(", "))
+    }
+}
+
+/// Implements [`SettingValue`] for an enum of names.
+macro_rules! named_setting {
+    ($type:ty, $form:literal, $($name:literal => $variant:path),+ $(,)?) => {
+        impl crate::config::value::SettingValue for $type {
+            const FORM: &'static str = $form;
+
+            fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($name => Some($variant),)+
+                    _ => None,
+                }
+            }
+
+            fn show(&self) -> String {
+                match self {
+                    $($variant => $name.to_owned(),)+
+                }
+            }
+        }
+    };
+}
+pub(crate) use named_setting;
+
+/// A string as TOML writes it.
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(control))),
+            plain => quoted.push(plain),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn split_number(text: &str) -> Option<(u64, &str)> {
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+fn show_with_unit(number: u64, units: &[(&str, u64)]) -> String {
+    if number == 0 {
+        return "0".to_owned();
+    }
+    let fitting = units.iter().find(|(_, factor)| number.is_multiple_of(*factor));
+    match fitting {
+        Some((unit, factor)) => format!("{}{unit}", number / factor),
+        None => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for bytes in [0, 1, 1023, 1024, 1536, 16 << 20, 2 << 30, u64::MAX] {
+            assert_eq!(
+                ByteCount::parse(&ByteCount(bytes).show()),
+                Some(ByteCount(bytes)),
+                "{bytes}"
+            );
+        }
+        for millis in [0, 1, 999, 1000, 90_000, 7 * 24 * 3_600_000] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(Duration::parse(&time.show()), Some(time), "{millis}");
+        }
+        assert_eq!(ByteCount(16 << 20).show(), "16MiB");
+        assert_eq!(Duration::from_secs(7 * 24 * 3600).show(), "7d");
+        assert_eq!(Duration::from_secs(90).show(), "90s");
+    }
+
+    #[test]
+    fn forms_without_a_meaning_are_refused() {
+        for text in ["", "7", "7 weeks", "-1s", "s", "1.5h", "99999999999999999999d"] {
+            assert_eq!(Duration::parse(text), None, "{text}");
+        }
+        for text in ["", "-1", "16MB2", "KiB", "99999999999TiB", "1e3"] {
+            assert_eq!(ByteCount::parse(text), None, "{text}");
+        }
+        for text in ["", "8750", "127.0.0.1", "example.org:80", "127.0.0.1:99999"] {
+            assert_eq!(SocketAddr::parse(text), None, "{text}");
+        }
+        assert_eq!(u64::parse("+5"), None);
+        assert_eq!(u64::parse("1_000_000"), Some(1_000_000));
+    }
+
+    #[test]
+    fn a_toml_string_can_hold_anything() {
+        let text = "a\"b\\c\n\u{7f}ü";
+        let table = format!("key = {}", toml_string(text));
+        let parsed: toml::de::DeTable<'_> = toml::de::DeTable::parse(&table).unwrap().into_inner();
+        assert_eq!(parsed["key"].get_ref().as_str(), Some(text));
+    }
+}

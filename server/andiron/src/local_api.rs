@@ -1,0 +1,104 @@
+//! What the owner of a folder can ask of its server through the local socket beyond the REST interface: an
+//! examination, and where it listens. Private to this program, so it may change with every version.
+
+use std::net::SocketAddr;
+
+use andiron_engine::Engine;
+use andiron_protocol::{ErrorCode, Problem};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use crate::AndironError;
+
+/// The path of the examination.
+pub(crate) const EXAMINATION: &str = "/local/examination";
+/// The path of what the server tells about itself.
+pub(crate) const INFO: &str = "/local/info";
+
+/// What the handlers need.
+#[derive(Clone)]
+pub(crate) struct LocalApi {
+    pub(crate) engine: Engine,
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// What an examination found.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Examination {
+    /// A sentence for each problem.
+    pub(crate) problems: Vec<String>,
+    /// Bytes that the data takes.
+    pub(crate) size_bytes: u64,
+    /// Changes that the log holds.
+    pub(crate) changes: u64,
+}
+
+/// What a server tells about itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Info {
+    pub(crate) version: String,
+    pub(crate) process: u32,
+    /// Where it listens, if others than the owner can reach it.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// The routes, to stand beside those of the REST interface.
+pub(crate) fn router(api: LocalApi) -> Router {
+    Router::new()
+        .route(EXAMINATION, post(examine))
+        .route(INFO, get(info))
+        .with_state(api)
+}
+
+async fn examine(State(api): State<LocalApi>) -> Result<Json<Examination>, Refusal> {
+    // It reads everything there is.
+    let examined = tokio::task::spawn_blocking(move || -> Result<Examination, AndironError> {
+        let store = api.engine.store();
+        let failed = |error| AndironError::Engine(andiron_engine::EngineError::from(error));
+        let problems = store.check().map_err(failed)?;
+        Ok(Examination {
+            problems,
+            size_bytes: store.size_bytes().map_err(failed)?,
+            changes: api.engine.log()?.changes,
+        })
+    });
+    match examined.await {
+        Ok(examination) => Ok(Json(examination?)),
+        Err(error) => Err(Refusal(Problem::new(ErrorCode::Internal, error.to_string()))),
+    }
+}
+
+async fn info(State(api): State<LocalApi>) -> Json<Info> {
+    Json(Info {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        address: api.address,
+    })
+}
+
+/// A problem as the answer. The owner may see everything, so nothing is hidden.
+struct Refusal(Problem);
+
+impl From<AndironError> for Refusal {
+    fn from(error: AndironError) -> Self {
+        let code = match &error {
+            AndironError::Engine(error) => error.code(),
+            _ => ErrorCode::Internal,
+        };
+        Self(Problem::new(code, error.to_string()))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}

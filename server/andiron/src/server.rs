@@ -1,0 +1,325 @@
+//! The whole server as one value: store, engine, keys, listeners and their tasks.
+//!
+//! Nothing here is global, so there may be many servers in a process, each on a folder of its own. A server that goes
+//! out of scope without [`Server::shutdown`] stops listening but finishes nothing.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use andiron_auth::{AuthError, SecretText, ServiceKeys};
+use andiron_engine::{Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, Surroundings};
+use andiron_http::{App, HttpOptions, ServerInfo};
+use andiron_protocol::{CommitBody, DocumentPath, Map, Precondition, Value, Write, WriteKind};
+use andiron_store::StoreError;
+use andiron_store_sqlite::{SqliteOptions, SqliteStore};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::AndironError;
+use crate::config::{Durability, MetricsAccess, Settings};
+use crate::local::{LocalSocket, SocketFile};
+use crate::local_api::{self, LocalApi};
+use crate::project::Project;
+
+/// The document that says that this folder has been served before, so that a key is given away only once.
+const STARTED: &str = "_server/started";
+/// The name of the key that a first start makes.
+const FIRST_KEY: &str = "first";
+
+/// Who may reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Whoever can connect to the address of the settings, and the owner through the local socket.
+    Network,
+    /// The owner through the local socket alone: for commands on a folder that no server has open.
+    Owner,
+}
+
+/// A running server.
+pub struct Server {
+    engine: Engine,
+    keys: ServiceKeys,
+    data: PathBuf,
+    address: Option<SocketAddr>,
+    first_key: Option<SecretText>,
+    stop: watch::Sender<bool>,
+    failed: watch::Receiver<Option<String>>,
+    tasks: JoinSet<std::io::Result<()>>,
+    socket: Option<SocketFile>,
+}
+
+impl Server {
+    /// Opens a project's data and serves it.
+    ///
+    /// # Errors
+    /// If the data cannot be opened (another process has it, it is damaged or of a newer program), the address cannot be
+    /// listened on, or a first start cannot write.
+    pub async fn start(project: &Project, reach: Reach) -> Result<Self, AndironError> {
+        Self::start_with(project, reach, Surroundings::system()).await
+    }
+
+    /// As [`Server::start`], with a clock and randomness of the caller's. Its `on_fatal` is called too.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(
+        project: &Project,
+        reach: Reach,
+        surroundings: Surroundings,
+    ) -> Result<Self, AndironError> {
+        let settings = project.settings();
+        let data = project.data_folder();
+        let (tell_failure, failed) = watch::channel(None);
+        let engine = open_engine(project, &data, telling(surroundings, tell_failure))?;
+        let keys = ServiceKeys::new(engine.clone());
+        let mut server = Self {
+            engine,
+            keys,
+            data,
+            address: None,
+            first_key: None,
+            stop: watch::channel(false).0,
+            failed,
+            tasks: JoinSet::new(),
+            socket: None,
+        };
+        match server.listen(settings, reach).await {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                server.shutdown().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where it listens; `None` if only its owner can reach it.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The folder of its data.
+    pub fn data_folder(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Its service keys.
+    pub fn keys(&self) -> &ServiceKeys {
+        &self.keys
+    }
+
+    /// The service key that was made because this is the first start on this folder; only the first call gives it.
+    pub fn take_first_key(&mut self) -> Option<SecretText> {
+        self.first_key.take()
+    }
+
+    /// Waits until the store has failed for good, and says how. The process must then end without another write.
+    pub async fn failed(&mut self) -> AndironError {
+        match self.failed.wait_for(Option::is_some).await {
+            Ok(failure) => AndironError::Fatal(failure.clone().unwrap_or_default()),
+            // The engine is gone, and can fail no more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Takes no more connections, finishes the requests and commits that it has accepted, and closes the data.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
+                Err(error) => tracing::error!(%error, "a listener's task failed"),
+            }
+        }
+        // Before the folder is unlocked: afterwards a file of this name may be somebody else's.
+        drop(self.socket.take());
+        let engine = self.engine.clone();
+        // It blocks until the last commits are on disk.
+        if let Err(error) = tokio::task::spawn_blocking(move || engine.close()).await {
+            tracing::error!(%error, "the engine did not close");
+        }
+    }
+
+    async fn listen(&mut self, settings: &Settings, reach: Reach) -> Result<(), AndironError> {
+        let options = http_options(settings);
+        let info = ServerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let app = App::new(self.engine.clone(), self.keys.clone(), options.clone(), info);
+        if reach == Reach::Network {
+            let address = settings.listen;
+            let listening = |source| AndironError::Listen { address, source };
+            let listener = TcpListener::bind(address).await.map_err(listening)?;
+            self.address = Some(listener.local_addr().map_err(listening)?);
+            self.first_key = self.begin().await?;
+            let router = andiron_http::router(app.clone());
+            let (options, stopped) = (options.clone(), self.stopped());
+            self.tasks
+                .spawn(async move { andiron_http::serve(listener, router, &options, stopped).await });
+        }
+        let api = LocalApi {
+            engine: self.engine.clone(),
+            address: self.address,
+        };
+        match LocalSocket::bind(&self.data.join(crate::project::SOCKET_FILE)) {
+            Ok((listener, file)) => {
+                self.socket = Some(file);
+                let router = andiron_http::local_router(app).merge(local_api::router(api));
+                let stopped = self.stopped();
+                self.tasks
+                    .spawn(async move { andiron_http::serve(listener, router, &options, stopped).await });
+            }
+            Err(source) if reach == Reach::Owner => {
+                return Err(AndironError::File {
+                    doing: "listening on the local socket",
+                    path: self.data.join(crate::project::SOCKET_FILE),
+                    source,
+                });
+            }
+            Err(error) => tracing::warn!(
+                %error,
+                folder = %self.data.display(),
+                "there is no local socket; commands on this folder need --url and --key while the server runs"
+            ),
+        }
+        Ok(())
+    }
+
+    /// Completes when the server is to stop.
+    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // An error means that the server is gone without a word, which is a reason to stop too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+
+    /// At the first start on a folder makes a key, unless somebody made one before.
+    async fn begin(&self) -> Result<Option<SecretText>, AndironError> {
+        let started: DocumentPath = STARTED.parse()?;
+        if self.engine.get(&Caller::System, &started)?.is_some() {
+            return Ok(None);
+        }
+        let key = if self.keys.is_empty().await? {
+            match self.keys.create(FIRST_KEY).await {
+                Ok(created) => Some(created.key),
+                Err(AuthError::Engine(error)) if is_read_only(&error) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            None
+        };
+        let now = Map::from([("at".to_owned(), Value::from(self.engine.now()))]);
+        let body = CommitBody {
+            writes: vec![Write {
+                path: started,
+                kind: WriteKind::Set(now.into()),
+                precondition: Precondition::None,
+            }],
+            ..CommitBody::default()
+        };
+        match self.engine.commit(&Caller::System, body, None).await {
+            Ok(_) => Ok(key),
+            Err(error) if is_read_only(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether it failed only because nothing can be written; reading goes on, and the server with it.
+fn is_read_only(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(error) if matches!(**error, StoreError::ReadOnly | StoreError::Full))
+}
+
+fn open_engine(project: &Project, data: &Path, surroundings: Surroundings) -> Result<Engine, AndironError> {
+    let settings = project.settings();
+    let failure = |source| AndironError::Store {
+        folder: data.to_owned(),
+        source,
+    };
+    let store = SqliteStore::open(data, sqlite_options(settings)).map_err(failure)?;
+    let options = engine_options(settings, index_policy(project)?);
+    Ok(Engine::open(Arc::new(store), options, surroundings)?)
+}
+
+/// The same surroundings, whose fatal failures are also told to the server's owner.
+fn telling(surroundings: Surroundings, tell: watch::Sender<Option<String>>) -> Surroundings {
+    let on_fatal = Arc::clone(&surroundings.on_fatal);
+    Surroundings {
+        on_fatal: Arc::new(move |error| {
+            on_fatal(error);
+            tell.send_replace(Some(error.to_string()));
+        }),
+        ..surroundings
+    }
+}
+
+fn sqlite_options(settings: &Settings) -> SqliteOptions {
+    SqliteOptions {
+        durability: match settings.durability {
+            Durability::Full => andiron_store_sqlite::Durability::Full,
+            Durability::Relaxed => andiron_store_sqlite::Durability::Relaxed,
+        },
+        mapped_bytes_max: settings.memory_mapped.0,
+        ..SqliteOptions::default()
+    }
+}
+
+fn engine_options(settings: &Settings, indexes: IndexPolicy) -> EngineOptions {
+    EngineOptions {
+        cache_bytes_max: settings.memory_cache.as_usize(),
+        commit_queue_max: count(settings.commit_queue),
+        commit_queue_bytes_max: settings.commit_queue_bytes.as_usize(),
+        history_age_max: settings.history_age,
+        history_bytes_max: settings.history_bytes.0,
+        query: QueryLimits {
+            reads_max: settings.query_reads,
+            time_max: settings.query_time,
+            sort_bytes_max: settings.query_sort_bytes.as_usize(),
+        },
+        scan_threads: count(settings.query_threads),
+        indexes,
+        ..EngineOptions::default()
+    }
+}
+
+fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
+    let settings = project.settings();
+    Ok(IndexPolicy::Adaptive {
+        per_collection_max: count(settings.indexes_per_collection),
+        unused_max: settings.indexes_unused,
+    })
+}
+
+fn http_options(settings: &Settings) -> HttpOptions {
+    HttpOptions {
+        document_body_bytes_max: settings.http_document_bytes.as_usize(),
+        commit_body_bytes_max: settings.http_commit_bytes.as_usize(),
+        request_body_bytes_max: settings.http_request_bytes.as_usize(),
+        answer_bytes_max: settings.http_answer_bytes.as_usize(),
+        head_read_timeout: settings.http_head_time,
+        request_timeout: settings.http_request_time,
+        idle_timeout: settings.http_idle_time,
+        connections_max: count(settings.http_connections),
+        streams_max: count(settings.http_streams),
+        shutdown_timeout: settings.http_shutdown_time,
+        compression: settings.http_compression,
+        cors_origins: settings.http_cors_origins.clone(),
+        metrics_access: match settings.http_metrics {
+            MetricsAccess::Admin => andiron_http::MetricsAccess::Admin,
+            MetricsAccess::Everyone => andiron_http::MetricsAccess::Everyone,
+        },
+        ..HttpOptions::default()
+    }
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
