@@ -1,7 +1,7 @@
 //! `GET /api/v1/collections…`: which collections there are.
 
 use andiron_engine::Caller;
-use andiron_protocol::DocumentPath;
+use andiron_protocol::{CollectionPath, DocumentPath, InputError};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -14,7 +14,12 @@ use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::resource_path::{self, COLLECTIONS_PREFIX};
 
-/// List the root collections
+/// Collections in one page of all of them.
+const PAGE_COLLECTIONS_MAX: usize = 1000;
+
+/// List the root collections, or with `all=true` the paths of all collections at any depth
+///
+/// All collections come in pages: `cursor` continues after the one that gave it, until it is null.
 #[utoipa::path(
     get,
     path = "/api/v1/collections",
@@ -25,7 +30,16 @@ pub(crate) async fn list_root(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    list(&app, &caller, &request, None)
+    let parameters = Parameters::read(request.uri().query(), &["all", "cursor"])?;
+    if parameters.flag("all")? {
+        list_all(&app, &caller, parameters.parsed("cursor")?)
+    } else if parameters.get("cursor").is_some() {
+        Err(InputError::new("`cursor` goes with `all=true`")
+            .in_field("cursor")
+            .into())
+    } else {
+        list(&app, &caller, None)
+    }
 }
 
 /// List the collections under a document
@@ -40,20 +54,29 @@ pub(crate) async fn list_under(
     request: Request,
 ) -> Result<Response, ApiError> {
     let parent = resource_path::document(request.uri().path(), COLLECTIONS_PREFIX)?;
-    list(&app, &caller, &request, Some(&parent))
+    Parameters::read(request.uri().query(), &[])?;
+    list(&app, &caller, Some(&parent))
 }
 
-fn list(
-    app: &AppRef,
-    caller: &Caller,
-    request: &Request,
-    parent: Option<&DocumentPath>,
-) -> Result<Response, ApiError> {
+fn list(app: &AppRef, caller: &Caller, parent: Option<&DocumentPath>) -> Result<Response, ApiError> {
     #[derive(Serialize)]
     struct Collections {
         collections: Vec<String>,
     }
-    Parameters::read(request.uri().query(), &[])?;
     let collections = app.engine.collection_names(caller, parent)?;
     Ok(answer::json_of(StatusCode::OK, &Collections { collections }))
+}
+
+fn list_all(app: &AppRef, caller: &Caller, after: Option<CollectionPath>) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Page {
+        collections: Vec<CollectionPath>,
+        cursor: Option<CollectionPath>,
+    }
+    let collections = app
+        .engine
+        .collections(caller, after.as_ref(), PAGE_COLLECTIONS_MAX)?;
+    let is_last = collections.len() < PAGE_COLLECTIONS_MAX;
+    let cursor = collections.last().filter(|_| !is_last).cloned();
+    Ok(answer::json_of(StatusCode::OK, &Page { collections, cursor }))
 }
