@@ -2,14 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use andiron_store::{CHECK_PROBLEMS_MAX, StoreError};
+use andiron_store::{CHECK_PROBLEMS_MAX, Snapshot, StoreError};
 use rusqlite::Connection;
 
 use crate::collections;
 use crate::history::{LATE_VERSION, POSITION_BITS};
 use crate::snapshot::SnapshotView;
 use crate::store::Shared;
-use crate::view::{View, blob, each_row, integer, text};
+use crate::view::{Reading, View, blob, each_row, integer, text};
 
 const DOING: &str = "examining the database";
 
@@ -98,8 +98,8 @@ const RULES: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn check(shared: &Shared) -> Result<Vec<String>, StoreError> {
-    let view = SnapshotView::begin(shared)?;
-    let connection = view.connection();
+    let snapshot = Reading(SnapshotView::begin(shared)?);
+    let connection = snapshot.0.connection();
     let mut problems = Vec::new();
     examine(
         connection,
@@ -133,6 +133,9 @@ pub(crate) fn check(shared: &Shared) -> Result<Vec<String>, StoreError> {
             Ok(ControlFlow::Continue(()))
         },
     )?;
+    if let Err(StoreError::Corrupt { detail }) = snapshot.indexes() {
+        problems.push(detail);
+    }
     for id in index_tables(connection)? {
         examine(
             connection,

@@ -332,7 +332,8 @@ impl<V: View> Snapshot for Reading<V> {
                     definition: serde_json::from_str(text(row, 1)?).map_err(|error| damaged(&error))?,
                     state: match text(row, 2)? {
                         "ready" => IndexState::Ready,
-                        _ => IndexState::Building,
+                        "building" => IndexState::Building,
+                        state => return Err(damaged(&format_args!("its state is `{state}`"))),
                     },
                 });
                 Ok(ControlFlow::Continue(()))
