@@ -63,6 +63,14 @@ pub enum EngineError {
         /// What would help.
         advice: String,
     },
+    /// The query would hold more documents in memory than a query may, because no index has them in its order.
+    #[error("putting the result in order takes more than {bytes_max} bytes, which is the limit; {advice}")]
+    SortTooLarge {
+        /// The limit.
+        bytes_max: usize,
+        /// What would help.
+        advice: String,
+    },
     /// The query took longer than a query may.
     #[error("the query took longer than {milliseconds} ms, which is the limit; {advice}")]
     DeadlineExceeded {
@@ -98,7 +106,7 @@ impl EngineError {
             Self::PermissionDenied => ErrorCode::PermissionDenied,
             Self::Apply { reason, .. } => reason.code(),
             Self::Aborted { .. } => ErrorCode::Aborted,
-            Self::QueryTooCostly { .. } => ErrorCode::ResourceExhausted,
+            Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } => ErrorCode::ResourceExhausted,
             Self::DeadlineExceeded { .. } => ErrorCode::DeadlineExceeded,
             Self::Busy { .. } | Self::Closed => ErrorCode::Unavailable,
             Self::Store(error) => match error.as_ref() {
@@ -129,7 +137,7 @@ impl EngineError {
             } => Some(*retry_after_seconds),
             Self::Closed => Some(5),
             Self::Store(error) if matches!(**error, StoreError::Full | StoreError::ReadOnly) => Some(5),
-            Self::QueryTooCostly { .. } => Some(10),
+            Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } => Some(10),
             _ => None,
         }
     }

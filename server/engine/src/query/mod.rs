@@ -1,27 +1,69 @@
 //! Queries and aggregates: planned, executed, explained.
+//!
+//! A query becomes a [`request`] and its filter [`branch`]es of [`interval`]s; the [`planner`] turns these into
+//! [`scans`] and chooses a [`route`]; the [`executor`] follows it and hands documents to a receiver ([`page`]). A query
+//! that reads little runs on the caller's thread, any other on a thread of the [`ScanPool`].
+//!
+//! Invariant: which documents belong to a result and in which order they stand is said by `andiron-protocol`
+//! ([`Query::matches`], [`Query::compare`]) and nowhere else. Keys narrow down and prove; they decide nothing that the
+//! protocol would decide otherwise.
+//!
+//! Deliberately absent: rules. Whoever calls has been authorized for the whole source.
 
+mod aggregate;
+mod branch;
+mod cursor;
+mod exact_sum;
+mod executor;
+mod ideal;
+mod interval;
+mod merge;
+mod page;
+mod place;
+mod plan;
+mod planner;
+mod reads;
+mod request;
+mod route;
 mod scan_pool;
+mod scans;
+mod top;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
 
-use andiron_protocol::{
-    Aggregate, AggregateBody, Query, Source, Value, Version, data_from_json, write_data_json,
-};
-use andiron_store::{DocumentRow, ScanDirection};
-use serde::Serialize;
+use andiron_protocol::limits::{PAGE_DOCUMENTS_DEFAULT, PAGE_DOCUMENTS_MAX};
+use andiron_protocol::{AggregateBody, InputError, Query, Source, Value, Version};
+use andiron_store::Snapshot;
 
 use crate::access::{Access, authorize};
+use crate::engine::Shared;
+use crate::indexes::{IndexManager, IndexSet};
 use crate::{Caller, DocumentSink, Engine, EngineError};
 
-pub(crate) use scan_pool::ScanPool;
+use self::cursor::Cursor;
+use self::page::{LastPage, Outlet, Page, PageBounds};
+use self::reads::Reads;
+use self::route::Route;
+
+pub use self::plan::Plan;
+
+pub(crate) use self::plan::READS_PER_DOCUMENT_MAX;
+pub(crate) use self::request::Request;
+pub(crate) use self::scan_pool::ScanPool;
+
+/// What a query may cost to run on the caller's thread, in documents passed through unread.
+const INLINE_COST_MAX: u64 = 1_500;
+/// What it costs to read a document and look into it, in documents passed through unread.
+const CHECKED_DOCUMENT_COST: u64 = 4;
 
 /// How a query is to be answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QueryOptions {
     /// Report how it was answered; needs the right to administer.
     pub explain: bool,
-    /// No page limit, no limits of reads and time: documents go out as they come.
+    /// No page limit, no limits of reads and time: documents go out as they come. The sink may block.
     pub stream: bool,
 }
 
@@ -31,27 +73,13 @@ pub struct QueryEnd {
     /// The version at which it ran.
     pub version: Version,
     /// Continues after the last document, if there may be more.
+    ///
+    /// A page has as many documents as the query's limit says, by default [`PAGE_DOCUMENTS_DEFAULT`], and its cursor
+    /// continues with as many again. A limit beyond [`PAGE_DOCUMENTS_MAX`] is met in several pages; the last of them has
+    /// no cursor.
     pub cursor: Option<String>,
     /// How it was answered, if that was asked for.
     pub plan: Option<Plan>,
-}
-
-/// How a query was answered.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Plan {
-    /// The index used.
-    pub index: Option<String>,
-    /// Index entries read.
-    pub entries_read: u64,
-    /// Documents read.
-    pub documents_read: u64,
-    /// Documents returned.
-    pub documents_returned: u64,
-    /// Microseconds from plan to end.
-    pub time_micros: u64,
-    /// What would help.
-    pub advice: Option<String>,
 }
 
 /// The figures of an aggregation.
@@ -66,10 +94,12 @@ pub struct Aggregated {
 }
 
 impl Engine {
-    /// Runs a query and gives its documents to a sink, which comes back with the end.
+    /// Runs a query and gives its documents to a sink, which comes back with the end. If the sink breaks, the cursor
+    /// continues after the document at which it did.
     ///
     /// # Errors
-    /// If the caller may not list the source, the query's limits are reached, or the store cannot read.
+    /// If the caller may not list the source, the query or its cursor is not valid, the query's limits are reached, or the
+    /// store cannot read. The sink may have been given documents by then.
     pub async fn query<S: DocumentSink>(
         &self,
         caller: &Caller,
@@ -77,55 +107,20 @@ impl Engine {
         options: QueryOptions,
         mut sink: S,
     ) -> Result<(S, QueryEnd), EngineError> {
-        authorize(caller, Access::List(&query.from))?;
-        if options.explain {
-            authorize(caller, Access::Administer)?;
+        let context = self.context(caller, &query.from, options)?;
+        if !options.stream
+            && let Some(end) = context.query(&query, &mut sink, Thread::Callers)?
+        {
+            return Ok((sink, end));
         }
-        let snapshot = self.shared.store.snapshot()?;
-        let mut documents = Vec::new();
-        let mut visit = |row: DocumentRow<'_>| {
-            if let (Ok(document), Ok(data)) = (row.to_stored(), data_from_json(row.data.as_bytes())) {
-                documents.push((document, data));
-            }
-            ControlFlow::Continue(())
+        let work = move || {
+            let end = context.query(&query, &mut sink, Thread::Own)?;
+            Ok((sink, end.expect("a query ends on a thread of its own")))
         };
-        match &query.from {
-            Source::Collection(collection) => {
-                let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
-                snapshot.scan_collection(collection, all, ScanDirection::Forward, &mut visit)?;
-            }
-            Source::Group(name) => snapshot.scan_group(name, &mut visit)?,
-        }
-        let order = query.normalized_order();
-        documents.retain(|(document, data)| query.matches(&document.path, data));
-        documents
-            .sort_by(|left, right| query.compare(&order, (&left.0.path, &left.1), (&right.0.path, &right.1)));
-        let limit = query.limit.unwrap_or(100) as usize;
-        for (document, data) in documents.into_iter().skip(query.offset as usize).take(limit) {
-            let mut json = Vec::new();
-            write_data_json(&query.project(data), &mut json);
-            let row = DocumentRow {
-                collection: document.path.collection_str(),
-                id: document.path.id(),
-                version: document.version,
-                created: document.created,
-                data: std::str::from_utf8(&json).unwrap_or_default(),
-            };
-            if sink.document(row).is_break() {
-                break;
-            }
-        }
-        Ok((
-            sink,
-            QueryEnd {
-                version: snapshot.version()?,
-                cursor: None,
-                plan: None,
-            },
-        ))
+        self.scans.run(work).await
     }
 
-    /// Computes figures over all documents of a query.
+    /// Computes figures over all documents of a query; its limit and offset count, what it selects does not.
     ///
     /// # Errors
     /// As [`Engine::query`].
@@ -135,29 +130,210 @@ impl Engine {
         body: AggregateBody,
         options: QueryOptions,
     ) -> Result<Aggregated, EngineError> {
-        let (documents, end) = self
-            .query(
-                caller,
-                body.query,
-                options,
-                Vec::<andiron_store::StoredDocument>::new(),
-            )
-            .await?;
-        let aggregates = body
-            .aggregates
-            .into_iter()
-            .map(|(name, aggregate)| match aggregate {
-                Aggregate::Count => (
-                    name,
-                    Value::Integer(i64::try_from(documents.len()).unwrap_or(i64::MAX)),
-                ),
-                _ => (name, Value::Null),
-            })
-            .collect();
-        Ok(Aggregated {
-            version: end.version,
-            aggregates,
-            plan: end.plan,
+        let context = self.context(caller, &body.query.from, options)?;
+        if let Some(aggregated) = context.aggregate(&body, Thread::Callers)? {
+            return Ok(aggregated);
+        }
+        let work = move || {
+            let aggregated = context.aggregate(&body, Thread::Own)?;
+            Ok(aggregated.expect("an aggregation ends on a thread of its own"))
+        };
+        self.scans.run(work).await
+    }
+
+    fn context(&self, caller: &Caller, from: &Source, options: QueryOptions) -> Result<Context, EngineError> {
+        authorize(caller, Access::List(from))?;
+        if options.explain {
+            authorize(caller, Access::Administer)?;
+        }
+        Ok(Context {
+            shared: Arc::clone(&self.shared),
+            manager: Arc::clone(&self.indexes),
+            options,
+            hides_system: *caller != Caller::System && matches!(from, Source::Group(_)),
+            begun: Instant::now(),
         })
     }
+}
+
+/// Where a query runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thread {
+    /// On the caller's, where it must not take long.
+    Callers,
+    /// On one of its own.
+    Own,
+}
+
+/// What a query needs beside itself.
+struct Context {
+    shared: Arc<Shared>,
+    manager: Arc<IndexManager>,
+    options: QueryOptions,
+    hides_system: bool,
+    begun: Instant,
+}
+
+impl Context {
+    /// Runs a query; `None` if it would take too long here.
+    fn query(
+        &self,
+        query: &Query,
+        sink: &mut dyn DocumentSink,
+        thread: Thread,
+    ) -> Result<Option<QueryEnd>, EngineError> {
+        query.check()?;
+        let mut request = self.request(query);
+        let cursor = match &query.cursor {
+            Some(cursor) => Some(cursor::read(query, &request.order, cursor)?),
+            None => None,
+        };
+        let (bounds, remaining) = self.page_bounds(query, cursor.as_ref())?;
+        self.with_view(|indexes, snapshot| {
+            if let Some(cursor) = cursor {
+                request.after = Some(cursor.position(&request, snapshot)?);
+            }
+            let route = if bounds.take == 0 {
+                Route::nowhere()
+            } else {
+                planner::plan(&request, bounds.wanted(), indexes, snapshot)?
+            };
+            if thread == Thread::Callers && !is_cheap(&route) {
+                return Ok(None);
+            }
+            let mut reads = self.reads();
+            let outlet = Outlet::new(sink, query);
+            let mut cursor = None;
+            let mut follow = |receiver: &mut dyn page::Receiver| {
+                executor::execute(&request, &route, bounds.wanted(), snapshot, &mut reads, receiver)
+                    .map_err(|error| plan::with_advice(error, &request, indexes))
+            };
+            let returned = if request.is_reversed {
+                let mut page = LastPage::new(outlet, bounds, self.shared.options.query.sort_bytes_max);
+                follow(&mut page)?;
+                page.finish()?
+            } else {
+                let mut page = Page::new(outlet, bounds);
+                follow(&mut page)?;
+                if let (true, Some(last)) = (page.has_more, &page.last) {
+                    let left = remaining.map(|remaining| {
+                        remaining.saturating_sub(u32::try_from(page.outlet.returned).unwrap_or(u32::MAX))
+                    });
+                    cursor = Some(cursor::write(&request, &last.row(), snapshot.version()?, left)?);
+                }
+                page.outlet.returned
+            };
+            let plan = self.finish(&request, &route, &reads, returned, indexes);
+            Ok(Some(QueryEnd {
+                version: snapshot.version()?,
+                cursor,
+                plan,
+            }))
+        })
+    }
+
+    fn request<'q>(&self, query: &'q Query) -> Request<'q> {
+        Request {
+            hides_system: self.hides_system,
+            explains: self.options.explain,
+            ..Request::new(query)
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::new(&self.shared.options.query, self.options.stream, self.begun)
+    }
+
+    /// Which part of the result is asked for, and how much of a limit larger than a page is left at its beginning.
+    fn page_bounds(
+        &self,
+        query: &Query,
+        cursor: Option<&Cursor>,
+    ) -> Result<(PageBounds, Option<u32>), EngineError> {
+        let skip = if cursor.is_some() {
+            0
+        } else {
+            u64::from(query.offset)
+        };
+        if self.options.stream {
+            let remaining = cursor.and_then(Cursor::remaining).or(query.limit);
+            let bounds = PageBounds {
+                skip,
+                take: remaining.map_or(u64::MAX, u64::from),
+                looks_ahead: false,
+            };
+            return Ok((bounds, None));
+        }
+        if query.limit_to_last && query.limit.is_some_and(|limit| limit > PAGE_DOCUMENTS_MAX) {
+            return Err(InputError::new(format!(
+                "a query with `limitToLast` has one page, so its `limit` is at most {PAGE_DOCUMENTS_MAX}"
+            ))
+            .in_field("limit")
+            .into());
+        }
+        let remaining = match (cursor.and_then(Cursor::remaining), query.limit) {
+            (Some(remaining), Some(limit)) => Some(remaining.min(limit)),
+            (Some(remaining), None) => Some(remaining),
+            (None, limit) => limit.filter(|limit| *limit > PAGE_DOCUMENTS_MAX),
+        };
+        let take = remaining
+            .or(query.limit)
+            .unwrap_or(PAGE_DOCUMENTS_DEFAULT)
+            .min(PAGE_DOCUMENTS_MAX);
+        let bounds = PageBounds {
+            skip,
+            take: u64::from(take),
+            looks_ahead: remaining != Some(take) && !query.limit_to_last,
+        };
+        Ok((bounds, remaining))
+    }
+
+    /// A snapshot, and the indexes that can be read in it: the set has not changed until the snapshot was there, so what
+    /// was complete before is complete in it, and what is dropped later was retired after it.
+    fn with_view<T>(
+        &self,
+        work: impl FnOnce(&IndexSet, &dyn Snapshot) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        loop {
+            let indexes = self.shared.indexes.load();
+            let snapshot = self.shared.store.snapshot()?;
+            if self.shared.indexes.load().epoch() == indexes.epoch() {
+                return work(&indexes, snapshot.as_ref());
+            }
+        }
+    }
+
+    /// Counts a query that has ended, and explains it if that was asked for.
+    fn finish(
+        &self,
+        request: &Request<'_>,
+        route: &Route<'_>,
+        reads: &Reads,
+        returned: u64,
+        indexes: &IndexSet,
+    ) -> Option<Plan> {
+        let metrics = &self.shared.metrics;
+        metrics.queries.inc();
+        metrics.query_reads.inc_by(reads.entries.max(reads.documents));
+        metrics.query_documents.inc_by(returned);
+        route.mark_indexes_used((self.shared.surroundings.now)());
+        if plan::is_wasteful(reads, returned) && !request.query.from.is_system() {
+            self.manager
+                .observe(request, reads.documents.max(reads.entries), returned);
+        }
+        self.options
+            .explain
+            .then(|| plan::explain(request, route, reads, returned, indexes))
+    }
+}
+
+/// Whether a route may be followed on the caller's thread.
+fn is_cheap(route: &Route<'_>) -> bool {
+    let is_passed_through = route.is_proven() && route.delivery != route::Delivery::Unordered;
+    let cost = if is_passed_through {
+        1
+    } else {
+        CHECKED_DOCUMENT_COST
+    };
+    route.reads_expected.saturating_mul(cost) <= INLINE_COST_MAX
 }

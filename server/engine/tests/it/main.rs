@@ -6,4 +6,5 @@ mod commits;
 mod concurrency;
 mod failures;
 mod idempotency;
+mod query_naive;
 mod support;
