@@ -1,1 +1,20 @@
-//! For tests only: real servers on fresh folders, and tables of endpoint scenarios.
+//! For tests only: real servers on fresh folders, a client that hides nothing, and tables of endpoint scenarios.
+//!
+//! Whatever goes wrong here panics with what was seen: a helper that returned errors would only move the `unwrap`s.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "everything here panics when a test is to fail"
+)]
+
+mod api;
+mod fixtures;
+mod process;
+mod scenario;
+mod server;
+
+pub use api::{Answer, Api};
+pub use fixtures::{MOVIES_COUNT, movies, movies_file};
+pub use process::{Output, ServerProcess, run};
+pub use scenario::{Scenario, check};
+pub use server::TestServer;

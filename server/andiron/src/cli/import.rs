@@ -168,13 +168,16 @@ async fn transfer(
     while let Some(batch) = next.recv().await {
         records += u64::try_from(batch.len()).unwrap_or_default();
         let mut documents = Vec::with_capacity(batch.len());
+        let mut rejected = Vec::new();
         for record in batch {
             match record {
                 Ok(document) => documents.push(document),
-                Err(rejection) => rejects.add(&rejection, progress)?,
+                Err(rejection) => rejected.push(rejection),
             }
         }
-        for rejection in uploader.upload(documents).await? {
+        rejected.extend(uploader.upload(documents).await?);
+        rejected.sort_by_key(|rejection| rejection.place.number);
+        for rejection in rejected {
             rejects.add(&rejection, progress)?;
         }
         progress.advance(Done {

@@ -1,0 +1,4 @@
+//! The server as its callers see it: tables of endpoint scenarios, one file a noun.
+
+mod access;
+mod documents;
