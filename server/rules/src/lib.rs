@@ -1,0 +1,18 @@
+//! The rules language of Andiron: Firebase Security Rules, and our extensions.
+//!
+//! Pure and synchronous: text and values in, answers out. Nothing here reads a file, a clock or a network.
+//!
+//! - [`source`]: files, and places in them.
+//! - [`diagnostic`]: what is wrong with a file, for people and for programs.
+//! - [`parser`]: from text to the tree of [`syntax`], with every error.
+
+pub mod diagnostic;
+pub mod parser;
+pub mod source;
+pub mod syntax;
+
+mod lexer;
+
+pub use diagnostic::{Code, Diagnostic, Severity};
+pub use parser::{Parsed, parse};
+pub use source::{FileId, Position, Source, SourceError, Sources, Span};
