@@ -260,6 +260,35 @@ fn a_long_path_is_no_cut_value() {
     assert_eq!(index.document_of(&keys[0]), Some(document));
 }
 
+#[test]
+fn bytes_that_are_no_entry_name_no_document() {
+    let index = definition("c", IndexScope::Collection, &[("a", IndexFieldKind::Ascending)]);
+    let entry = index
+        .entry_keys(&path("c/x"), &data([("a", Value::from("b"))]))
+        .remove(0);
+    assert_eq!(index.document_of(&entry), Some(path("c/x")));
+    for length in 0..entry.len() {
+        assert_eq!(
+            index.document_of(&entry[..length]),
+            None,
+            "the first {length} bytes"
+        );
+    }
+    let longer = [&*entry, b"x"].concat();
+    assert_eq!(index.document_of(&longer), None, "more bytes than an entry");
+    let mut reserved = vec![0, 0x10];
+    encode_id("..", Direction::Ascending, &mut reserved);
+    assert_eq!(index.document_of(&reserved), None, "an id that none can have");
+
+    // Where no value ends, there is no cut one either.
+    for garbage in ["\0\u{7f}", "\0\u{38}a\u{1}", "\0\u{58}\u{7f}", "\0\u{68}\u{2}"] {
+        let mut key = garbage.as_bytes().to_vec();
+        key.resize(4000, b'a');
+        assert_eq!(cut_at(&key, &index), None, "{garbage:?}");
+        assert_eq!(index.document_of(&key), None, "{garbage:?}");
+    }
+}
+
 fn kind() -> impl Strategy<Value = IndexFieldKind> {
     prop_oneof![Just(IndexFieldKind::Ascending), Just(IndexFieldKind::Descending)]
 }

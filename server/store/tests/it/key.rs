@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use andiron_protocol::limits::INDEXED_VALUE_BYTES_MAX;
-use andiron_protocol::{Direction, TypeClass, Value, compare_integer_with_double};
+use andiron_protocol::{
+    Direction, GeoPoint, Timestamp, TypeClass, Value, arbitrary, compare_integer_with_double,
+};
 use andiron_store::key::{
     Extent, class_bounds, decode_id, decode_path, encode_id, encode_path, encode_value, prefix_successor,
     string_prefix_bounds,
@@ -167,6 +169,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
+    fn encoded_values_of_every_content_order_as_the_values_do(
+        left in arbitrary::wide_value(),
+        right in prop_oneof![arbitrary::wide_value(), arbitrary::value()],
+    ) {
+        for direction in DIRECTIONS {
+            let encoded = encoded(&left, direction).cmp(&encoded(&right, direction));
+            prop_assert_eq!(encoded, direction.apply(left.cmp(&right)), "{:?}", direction);
+        }
+    }
+
+    #[test]
     fn cut_values_keep_the_order_but_for_what_is_cut(
         left in values::long_value(),
         right in values::long_value(),
@@ -299,5 +312,82 @@ fn the_path_before_all_paths_takes_one_byte() {
         let mut bytes = Vec::new();
         encode_path("", direction, &mut bytes);
         assert_eq!(bytes.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_no_id_or_path_is_not_decoded() {
+    let texts: [(&[u8], &str); 5] = [
+        (b"", "nothing"),
+        (b"a", "no end"),
+        (b"a\x02", "an escape of nothing"),
+        (b"a\x02a\0", "an escape of what needs none"),
+        (b"\xff\0", "no UTF-8"),
+    ];
+    for (bytes, what) in texts {
+        let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+        for (bytes, direction) in [(bytes, Direction::Ascending), (&*inverted, Direction::Descending)] {
+            assert_eq!(decode_id(bytes, direction), None, "{what}");
+            assert_eq!(decode_path(bytes, direction), None, "{what}");
+        }
+    }
+    let path = b"a\x01b\0rest";
+    assert_eq!(decode_id(path, Direction::Ascending), None);
+    assert_eq!(
+        decode_path(path, Direction::Ascending),
+        Some(("a/b".to_owned(), 4))
+    );
+}
+
+/// Indexes on disk are written like this. If this test has to change, the format of the data does.
+#[test]
+fn the_encoding_is_the_one_on_disk() {
+    let timestamp: Timestamp = "2026-11-22T05:40:35.123456Z".parse().unwrap();
+    let reference = Value::Reference("a/b".parse().unwrap());
+    let map = |fields: &[(&str, Value)]| {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Value::Map(fields.collect())
+    };
+    let cases = [
+        (Value::Null, "10"),
+        (Value::Boolean(false), "18"),
+        (Value::Boolean(true), "19"),
+        (Value::Double(f64::NAN), "20"),
+        (Value::Double(f64::NEG_INFINITY), "28 000f"),
+        (Value::Integer(-1), "28 800f"),
+        (Value::Integer(0), "29 00"),
+        (Value::Integer(1), "29 7ff0"),
+        (Value::Double(0.1), "29 7fb9cd673399cd6734"),
+        (Value::Integer(1995), "29 819f96"),
+        (Value::Integer(i64::MAX), "29 87dfffffffffffffff0ffe"),
+        (Value::Double(f64::INFINITY), "29 fff0"),
+        (timestamp.into(), "30 800660d6ea945d00"),
+        ("".into(), "38 00"),
+        ("a\0\u{1}\u{2}\u{3}é".into(), "38 61 0200 0201 0202 03 c3a9 00"),
+        (Value::Bytes(vec![0, 255]), "40 0200 ff 00"),
+        (reference, "48 61 01 62 00"),
+        (
+            Value::GeoPoint(GeoPoint::new(-1.0, 0.0).unwrap()),
+            "50 400fffffffffffff 8000000000000000",
+        ),
+        (Value::Array(Vec::new()), "58 00"),
+        (Value::Array(vec![Value::Null, "a".into()]), "58 10 386100 00"),
+        (Value::Vector(vec![1.0]), "60 00000001 bff0000000000000"),
+        (map(&[]), "68 00"),
+        (
+            map(&[("a", Value::Null), ("b", Value::Integer(0))]),
+            "68 01 6100 10 01 6200 2900 00",
+        ),
+    ];
+    for (value, expected) in cases {
+        let hex: String = ascending(&value)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(hex, expected.replace(' ', ""), "{value:?}");
+        let inverted: Vec<u8> = ascending(&value).iter().map(|byte| !byte).collect();
+        assert_eq!(encoded(&value, Direction::Descending), inverted);
     }
 }
