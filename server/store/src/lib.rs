@@ -8,10 +8,13 @@
 //! - [`key`]: the order-preserving encoding of values and paths, on which index entries stand.
 //! - [`memory`]: a store in memory, for tests and simulation.
 //! - `conformance`, behind the feature of that name: the tests that every driver passes.
+//! - `fuzzing`, behind the feature of that name: what the fuzz targets run.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod contract;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod index;
 pub mod key;
 pub mod memory;

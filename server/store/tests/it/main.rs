@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure in a test is its message")]
 
+mod fuzzing;
 mod index;
 mod key;
 mod memory;
