@@ -145,6 +145,7 @@ macro_rules! conformance_suite {
             ],
             concurrency: [
                 a_snapshot_stays_the_same_while_groups_go_on,
+                a_scan_under_way_sees_nothing_of_groups_that_finish_meanwhile,
                 a_second_group_waits_for_the_first,
                 readers_see_whole_groups_while_a_writer_goes_on,
                 counters_incremented_by_many_threads_lose_nothing,

@@ -29,7 +29,8 @@ pub trait Store: Send + Sync + 'static {
     /// If the driver cannot read.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError>;
 
-    /// Begins a group of commits. Blocks while another group is open.
+    /// Begins a group of commits. Blocks while another group is open, so a thread must not begin a second one before
+    /// its first is gone. Snapshots may be open beside it.
     ///
     /// # Errors
     /// If the driver cannot write.
@@ -111,6 +112,8 @@ pub enum ScanDirection {
 }
 
 /// A consistent view of the store at one version.
+///
+/// A visitor may read from the same view while it is called.
 ///
 /// A range whose lower bound is beyond its upper one is empty. An index that the view does not have, because it was
 /// dropped before or created since, is an error.

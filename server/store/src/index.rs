@@ -21,6 +21,8 @@ use crate::key::{
 /// it finds there. Without this bound one document of 1 MiB could have 150,000 entries, a second of the writer's time,
 /// each with a copy of a path of up to 6 KiB.
 pub const ELEMENT_ENTRIES_MAX: usize = 1000;
+/// Room for a key at first: enough for most.
+const KEY_BYTES_USUAL: usize = 64;
 /// Fields of one index.
 pub const INDEX_FIELDS_MAX: usize = ORDER_BY_FIELDS_MAX;
 
@@ -137,7 +139,7 @@ impl IndexDefinition {
             path.collection_str().rsplit('/').next() == Some(&self.collection),
             "a document of another collection"
         );
-        let mut keys = vec![Vec::new()];
+        let mut keys = vec![Vec::with_capacity(KEY_BYTES_USUAL)];
         if self.scope == IndexScope::Collection {
             let parent = path
                 .collection_str()

@@ -1,5 +1,6 @@
 //! Readers and writers on several threads. Nothing here waits for time to pass.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
@@ -49,6 +50,41 @@ pub fn a_snapshot_stays_the_same_while_groups_go_on(store: &dyn Store) {
         data_of(&*store.snapshot().unwrap(), "c/a").as_deref(),
         Some(r#"{"n":4}"#)
     );
+}
+
+pub fn a_scan_under_way_sees_nothing_of_groups_that_finish_meanwhile(store: &dyn Store) {
+    let paths: Vec<String> = (0..200).map(|number| format!("c/{number:03}")).collect();
+    let writes: Vec<_> = paths.iter().map(|path| (path.as_str(), Some("{}"))).collect();
+    commit(store, 1, &writes);
+    for direction in [ScanDirection::Forward, ScanDirection::Backward] {
+        let snapshot = store.snapshot().unwrap();
+        let before = contents(&*snapshot);
+        let mut found = Vec::new();
+        snapshot
+            .scan_collection(&col("c"), EVERYTHING, direction, &mut |row| {
+                // Deletes, changes and adds documents that the scan has passed and such that it is yet to come to.
+                if found.len() % 40 == 5 {
+                    let version = found.len() as i64 + before.version.as_micros() + 1;
+                    let added = format!("c/1{version}");
+                    let writes = [
+                        ("c/199", Some("[]")),
+                        ("c/000", Some("[]")),
+                        (&*added, Some("{}")),
+                    ];
+                    commit(store, version, &writes);
+                    let other = if version % 2 == 0 { "c/100" } else { "c/101" };
+                    let absent = get(&*store.snapshot().unwrap(), other).is_none();
+                    commit(store, version + 1, &[(other, absent.then_some("{}"))]);
+                }
+                found.push(row.to_stored().unwrap());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        if direction == ScanDirection::Backward {
+            found.reverse();
+        }
+        assert_eq!(found, before.documents);
+    }
 }
 
 pub fn a_second_group_waits_for_the_first(store: &dyn Store) {
