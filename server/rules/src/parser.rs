@@ -133,9 +133,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// From the start of `start` to the end of the last token taken.
+    /// From the start of `start` to the end of the last token taken; if nothing was taken, the empty stretch behind that.
     fn since(&self, start: Span) -> Span {
-        start.to(self.previous_span())
+        let previous = self.previous_span();
+        if previous.end <= start.start {
+            return previous.at_end();
+        }
+        start.to(previous)
     }
 
     /// Takes a token; the end is never passed.

@@ -41,53 +41,70 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
 }
 
 fn excerpt(text: &mut String, sources: &Sources, span: Span, width: usize, arrow: &str, message: &str) {
-    let source = sources.get(span.file);
-    let Position { line, column } = source.position(span.start);
-    let _ = writeln!(text, "{:width$}{arrow} {}:{line}:{column}", "", source.name());
-    let shown = source.line(line);
-    let before = column as usize - 1;
-    let marked = source.text()[span.range()]
-        .split('\n')
-        .next()
-        .map_or(0, |first| first.chars().count())
-        .clamp(1, EXCERPT_CHARACTERS_MAX);
-    let total = shown.chars().count();
-    let skipped = if total > EXCERPT_CHARACTERS_MAX {
-        before.saturating_sub(EXCERPT_CHARACTERS_BEFORE)
-    } else {
-        0
-    };
-    let (mut line_text, mut carets) = (String::new(), String::new());
-    if skipped > 0 {
-        line_text.push('…');
-        carets.push(' ');
-    }
-    for (index, character) in shown
-        .chars()
-        .enumerate()
-        .skip(skipped)
-        .take(EXCERPT_CHARACTERS_MAX)
-    {
-        let columns = if character == '\t' { TAB_WIDTH } else { 1 };
-        match character {
-            '\t' => line_text.extend(std::iter::repeat_n(' ', TAB_WIDTH)),
-            // A terminal must not obey what stands in a file.
-            control if control.is_control() => line_text.push('\u{fffd}'),
-            shown => line_text.push(shown),
-        }
-        if index < before {
-            carets.extend(std::iter::repeat_n(' ', columns));
-        }
-    }
-    if total - skipped > EXCERPT_CHARACTERS_MAX {
-        line_text.push('…');
-    }
-    let room = EXCERPT_CHARACTERS_MAX.saturating_sub(before - skipped).max(1);
-    carets.extend(std::iter::repeat_n('^', marked.min(room)));
+    let Position { line, column } = sources.position(span);
+    let _ = writeln!(
+        text,
+        "{:width$}{arrow} {}:{line}:{column}",
+        "",
+        sources.get(span.file).name()
+    );
+    let Excerpt { line_text, carets } = Excerpt::of(sources, span);
     let _ = writeln!(text, "{:width$} |", "");
     let _ = writeln!(text, "{line:width$} | {line_text}");
     let gap = if message.is_empty() { "" } else { " " };
     let _ = writeln!(text, "{:width$} | {carets}{gap}{message}", "");
+}
+
+/// The line where a span starts, or as much of it as is shown, and what stands below it.
+struct Excerpt {
+    line_text: String,
+    carets: String,
+}
+
+impl Excerpt {
+    fn of(sources: &Sources, span: Span) -> Self {
+        let source = sources.get(span.file);
+        let Position { line, column } = source.position(span.start);
+        let shown = source.line(line);
+        let before = column as usize - 1;
+        let marked = source.text()[span.range()]
+            .chars()
+            .take(EXCERPT_CHARACTERS_MAX)
+            .take_while(|character| *character != '\n')
+            .count()
+            .max(1);
+        // A line of fewer bytes has fewer characters too.
+        let is_long = shown.len() > EXCERPT_CHARACTERS_MAX;
+        let skipped = if is_long {
+            before.saturating_sub(EXCERPT_CHARACTERS_BEFORE)
+        } else {
+            0
+        };
+        let (mut line_text, mut carets) = (String::new(), String::new());
+        if skipped > 0 {
+            line_text.push('…');
+            carets.push(' ');
+        }
+        let mut characters = shown.chars().enumerate().skip(skipped);
+        for (index, character) in characters.by_ref().take(EXCERPT_CHARACTERS_MAX) {
+            let columns = if character == '\t' { TAB_WIDTH } else { 1 };
+            match character {
+                '\t' => line_text.extend(std::iter::repeat_n(' ', TAB_WIDTH)),
+                // A terminal must not obey what stands in a file.
+                control if control.is_control() => line_text.push('\u{fffd}'),
+                shown => line_text.push(shown),
+            }
+            if index < before {
+                carets.extend(std::iter::repeat_n(' ', columns));
+            }
+        }
+        if characters.next().is_some() {
+            line_text.push('…');
+        }
+        let room = EXCERPT_CHARACTERS_MAX.saturating_sub(before - skipped).max(1);
+        carets.extend(std::iter::repeat_n('^', marked.min(room)));
+        Self { line_text, carets }
+    }
 }
 
 /// A diagnostic as programs read it.
@@ -110,8 +127,8 @@ pub struct DiagnosticJson<'a> {
     pub end_line: u32,
     /// The column behind the last character.
     pub end_column: u32,
-    /// The first line's text.
-    pub excerpt: &'a str,
+    /// The first line's text, or the part of it around the place.
+    pub excerpt: String,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<&'a str>,
@@ -158,7 +175,7 @@ pub fn to_json<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Diagnost
         column: start.column,
         end_line: end.line,
         end_column: end.column,
-        excerpt: source.line(start.line),
+        excerpt: Excerpt::of(sources, diagnostic.span).line_text,
         hint: diagnostic.hint.as_deref(),
         docs: diagnostic.code.docs(),
         labels: labels.collect(),

@@ -481,7 +481,7 @@ impl Parser<'_> {
             && !matches!(self.kind(), TokenKind::PathSegment | TokenKind::Slash)
         {
             self.error(self.span(), "missing conditional expression after `if`", None);
-            return Some(self.error_expression(self.span().at_start()));
+            return Some(self.error_expression(self.previous_span().at_end()));
         }
         Some(self.expression())
     }
@@ -629,7 +629,7 @@ impl Parser<'_> {
                 | TokenKind::Match
                 | TokenKind::Function => {
                     self.unexpected("`}` at the end of the function");
-                    let here = self.span().at_start();
+                    let here = self.previous_span().at_end();
                     return (lets, body.unwrap_or_else(|| self.error_expression(here)));
                 }
                 TokenKind::Error => {

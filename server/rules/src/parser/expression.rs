@@ -286,8 +286,8 @@ impl Parser<'_> {
     }
 
     fn postfix(&mut self) -> Expr {
-        let start = self.span();
         let mut expr = self.primary();
+        let start = expr.span;
         loop {
             expr = match self.kind() {
                 TokenKind::Dot | TokenKind::QuestionDot => self.after_dot(start, expr),

@@ -1,0 +1,20 @@
+//! Tests of the rules language through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
+
+mod golden;
+mod mutation;
+#[cfg(feature = "published-grammar")]
+mod published_grammar;
+mod robustness;
+mod snippets;
+
+use andiron_rules::{Parsed, Source, Sources, parse};
+
+/// Parses a text on its own.
+fn parse_text(text: &str) -> (Sources, Parsed) {
+    let mut sources = Sources::default();
+    let id = sources.add(Source::new("test.rules", text).unwrap());
+    let parsed = parse(id, sources.get(id));
+    (sources, parsed)
+}
