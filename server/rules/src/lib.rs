@@ -5,8 +5,10 @@
 //! - [`source`]: files, and places in them.
 //! - [`diagnostic`]: what is wrong with a file, for people and for programs.
 //! - [`parser`]: from text to the tree of [`syntax`], with every error.
+//! - [`limits`]: what a program may cost.
 
 pub mod diagnostic;
+pub mod limits;
 pub mod parser;
 pub mod source;
 pub mod syntax;
@@ -14,5 +16,6 @@ pub mod syntax;
 mod lexer;
 
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use limits::Limits;
 pub use parser::{Parsed, parse};
 pub use source::{FileId, Position, Source, SourceError, Sources, Span};
