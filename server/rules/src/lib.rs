@@ -5,9 +5,11 @@
 //! - [`source`]: files, and places in them.
 //! - [`diagnostic`]: what is wrong with a file, for people and for programs.
 //! - [`parser`]: from text to the tree of [`syntax`], with every error.
+//! - [`language`]: the types, methods and functions of the language, as data.
 //! - [`limits`]: what a program may cost.
 
 pub mod diagnostic;
+pub mod language;
 pub mod limits;
 pub mod parser;
 pub mod source;

@@ -26,6 +26,8 @@ pub struct Limits {
     pub lets_max: usize,
     /// Functions that call each other in a chain; the checker refuses longer ones, and a call beyond is an error.
     pub call_depth_max: u16,
+    /// Operands of one operator in a chain without parentheses, as in `a && b && c`.
+    pub operator_chain_max: usize,
     /// Expressions evaluated for one operation on one document or file.
     pub expressions_max: u32,
     /// Different documents looked up for an operation on one document, or for a query.
@@ -52,6 +54,7 @@ impl Limits {
             parameters_max: 7,
             lets_max: 11,
             call_depth_max: 21,
+            operator_chain_max: 98,
             expressions_max: 1000,
             lookups_max: 10,
             lookups_batch_max: 20,
@@ -66,6 +69,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             source_bytes_max: 1 << 20,
+            operator_chain_max: 200,
             expressions_max: 10_000,
             lookups_batch_max: 100,
             lookups_storage_max: 10,

@@ -123,8 +123,9 @@ impl Parser<'_> {
                     right: Box::new(right),
                 };
                 left = self.node(self.since(start), kind);
+            } else if let Some(mended) = self.foreign_continuation(&left) {
+                left = mended;
             } else {
-                self.check_end_of_expression(&left);
                 return left;
             }
         }
@@ -186,38 +187,44 @@ impl Parser<'_> {
         self.error(self.span(), message, Some(hint));
     }
 
-    /// Reports tokens that cannot follow a complete expression and would be taken for something else.
-    fn check_end_of_expression(&mut self, expr: &Expr) {
+    /// Reports what cannot follow a complete expression but looks as if its author meant it to, and goes on behind it.
+    fn foreign_continuation(&mut self, left: &Expr) -> Option<Expr> {
         match self.kind() {
             TokenKind::PlusPlus | TokenKind::MinusMinus => {
-                let hint = "write `a + 1`, or a space between two signs";
                 let message = "increment (`++`) and decrement (`--`) operators are not supported";
+                let hint = "write `a + 1`, or a space between two signs";
                 self.error(self.span(), message, Some(hint));
                 self.advance();
                 if self.starts_operand() {
-                    self.unary();
+                    self.nested("an expression", Self::unary);
                 }
             }
             TokenKind::PathSegment => {
-                let between = &self.text[expr.span.end as usize..self.token().start as usize];
-                if !between.contains('\n') {
-                    let text = self.token_text();
-                    let message = format!("`{text}` is a path here, not a division");
-                    self.error(
-                        self.span(),
-                        message,
-                        Some("to divide, put a space behind the slash: `a / b`"),
-                    );
-                    self.advance();
+                let between = &self.text[left.span.end as usize..self.token().start as usize];
+                if between.contains('\n') {
+                    return None;
                 }
-            }
-            TokenKind::Not if self.ahead(1) == TokenKind::In => {
-                let hint = "write `!(a in b)`";
-                self.error(self.span(), "there is no operator `!in`", Some(hint));
+                let text = self.token_text();
+                let message = format!("`{text}` is a path here, not a division");
+                let hint = "to divide, put a space behind the slash: `a / b`";
+                self.error(self.span(), message, Some(hint));
                 self.advance();
             }
-            _ => {}
+            TokenKind::Not if self.ahead(1) == TokenKind::In => {
+                self.error(
+                    self.span(),
+                    "there is no operator `!in`",
+                    Some("write `!(a in b)`"),
+                );
+                self.advance();
+                self.advance();
+                self.expression_above(BinaryOperator::In.precedence() + 1);
+            }
+            _ => return None,
         }
+        // What was meant is not known well enough to go into the tree.
+        let span = self.since(left.span);
+        Some(self.error_expression(span))
     }
 
     pub(super) fn starts_operand(&self) -> bool {
@@ -533,12 +540,17 @@ impl Parser<'_> {
                         | TokenKind::Return
                 ) =>
             {
-                let hint = match self.token_text() {
-                    "not" => "write `!`",
-                    _ => "this word is reserved; choose another name",
+                let is_not = self.token_text() == "not";
+                let hint = if is_not {
+                    "write `!`"
+                } else {
+                    "this word is reserved; choose another name"
                 };
                 self.unexpected_with("an expression", Some(hint));
                 self.advance();
+                if is_not && self.starts_operand() {
+                    self.nested("an expression", Self::unary);
+                }
             }
             TokenKind::Error => {
                 self.advance();
