@@ -89,7 +89,8 @@ impl<'l, 'i> Merge<'l, 'i> {
                 self.make_ready(stream, execution)?;
             }
         }
-        while let (false, Some(stream)) = (execution.is_over, self.ready.pop()) {
+        while !execution.is_over {
+            let Some(stream) = self.ready.pop() else { break };
             let Some(found) = self.streams[stream].waiting.pop_front() else {
                 continue;
             };
@@ -143,7 +144,8 @@ impl Stream<'_, '_> {
         };
         let direction = self.leg.direction;
         let bytes_max = execution.reads.sort_bytes_max();
-        while let (true, Some(span)) = (self.waiting.is_empty(), self.spans.pop()) {
+        while self.waiting.is_empty() {
+            let Some(span) = self.spans.pop() else { break };
             let mut bytes = 0;
             let mut last: Option<Vec<u8>> = None;
             let mut cut_end = 0;

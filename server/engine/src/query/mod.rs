@@ -27,6 +27,8 @@ mod request;
 mod route;
 mod scan_pool;
 mod scans;
+#[cfg(test)]
+mod tests;
 mod top;
 
 use std::collections::BTreeMap;

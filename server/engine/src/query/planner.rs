@@ -105,7 +105,7 @@ impl Candidate<'_> {
 }
 
 /// All routes worth a thought; none if nothing can match. A proven one that stands first is the best.
-fn routes<'i>(
+pub(crate) fn routes<'i>(
     request: &Request<'_>,
     indexes: &'i IndexSet,
     snapshot: &dyn Snapshot,

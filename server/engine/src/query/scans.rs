@@ -361,18 +361,13 @@ impl<'q, 'i> Scanned<'_, 'q, 'i> {
         let mut is_exact = true;
         for (bound, side) in self.request.bounds() {
             let place = self.place(bound, base);
-            is_exact &= place.is_exact();
-            match place {
-                Place::Outside(ordering) => {
-                    if ordering == outside(side) {
-                        spans.clear();
-                    }
-                }
-                Place::At { key, is_exact } => {
-                    let is_inside = bound.inclusive || !is_exact;
-                    cut_spans(spans, &key, is_inside, (side == Side::Start) == is_aligned);
-                }
-            }
+            is_exact &= place.relation.is_some();
+            let is_inside = match place.relation {
+                None => true,
+                Some(Ordering::Equal) => bound.inclusive,
+                Some(ordering) => ordering != outside(side),
+            };
+            cut_spans(spans, &place.key, is_inside, (side == Side::Start) == is_aligned);
         }
         spans.retain(|span| span.upper.as_ref().is_none_or(|upper| span.lower < *upper));
         is_exact
@@ -382,28 +377,31 @@ impl<'q, 'i> Scanned<'_, 'q, 'i> {
     fn place(&self, bound: &Bound, (base, constants, rest): &Base<'_, 'q>) -> Place {
         let mut key = base.to_vec();
         let mut rest = rest.iter();
-        let inexact = |key: Vec<u8>| Place::At { key, is_exact: false };
         for (position, (order, value)) in self.request.order.iter().zip(&bound.values).enumerate() {
             let FieldRef::Field(path) = &order.field else {
                 let Some(id) = value.as_str() else {
-                    return inexact(key);
+                    return Place { key, relation: None };
                 };
                 encode_id(id, self.definition.path_direction(), &mut key);
-                let is_exact = position + 1 == bound.values.len() && bound.path.is_none();
-                return Place::At { key, is_exact };
+                let is_last = position + 1 == bound.values.len() && bound.path.is_none();
+                let relation = is_last.then_some(Ordering::Equal);
+                return Place { key, relation };
             };
             let mut fixed = constants.iter().chain(self.whole);
             if let Some((_, constant)) = fixed.find(|(fixed, _)| *fixed == path) {
-                match order.direction.apply((*constant).cmp(value)) {
-                    Ordering::Equal => {}
-                    ordering => return Place::Outside(ordering),
+                let ordering = order.direction.apply((*constant).cmp(value));
+                if ordering.is_ne() {
+                    return Place {
+                        key,
+                        relation: Some(ordering),
+                    };
                 }
             } else if let Some(field) = rest.next() {
                 if encode_value(value, field.kind.direction(), &mut key) == Extent::Cut {
-                    return inexact(key);
+                    return Place { key, relation: None };
                 }
             } else {
-                return inexact(key);
+                return Place { key, relation: None };
             }
         }
         match (&bound.path, &self.request.query.from) {
@@ -415,27 +413,20 @@ impl<'q, 'i> Scanned<'_, 'q, 'i> {
                 encode_id(path.id(), self.definition.path_direction(), &mut key);
             }
             // Documents of the collection may be on both sides.
-            (Some(_), Source::Collection(_)) => return inexact(key),
+            (Some(_), Source::Collection(_)) => return Place { key, relation: None },
         }
-        Place::At { key, is_exact: true }
+        Place {
+            key,
+            relation: Some(Ordering::Equal),
+        }
     }
 }
 
-/// Where a bound is.
-enum Place {
-    /// Everything scanned is on one side of it, in the result's order.
-    Outside(Ordering),
-    /// At the keys that begin with this. If that is not exact, documents there may be on both sides.
-    At { key: Vec<u8>, is_exact: bool },
-}
-
-impl Place {
-    fn is_exact(&self) -> bool {
-        match self {
-            Self::Outside(_) => true,
-            Self::At { is_exact, .. } => *is_exact,
-        }
-    }
+/// Where a bound is: at the keys that begin with this.
+struct Place {
+    key: Vec<u8>,
+    /// Where the documents there are, relative to the bound and in the result's order; `None` if not all are on one side.
+    relation: Option<Ordering>,
 }
 
 /// Where documents are that this side of the result cuts off.
