@@ -7,6 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::error::excerpt;
+use crate::json_input::object;
 use crate::limits::AGGREGATES_MAX;
 use crate::{FieldPath, Query};
 
@@ -37,16 +38,16 @@ pub enum Aggregate {
 impl<'de> Deserialize<'de> for AggregateBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(
-            deny_unknown_fields,
-            expecting = "the body of an aggregation: {\"query\": …, \"aggregates\": {name: aggregate, …}}"
-        )]
+        #[serde(deny_unknown_fields)]
         struct Wire {
             query: Query,
             #[serde(deserialize_with = "aggregates_from_map")]
             aggregates: BTreeMap<String, Aggregate>,
         }
-        let wire = Wire::deserialize(deserializer)?;
+        let wire: Wire = object(
+            deserializer,
+            "the body of an aggregation: {\"query\": …, \"aggregates\": {name: aggregate, …}}",
+        )?;
         if wire.query.cursor.is_some() {
             return Err(de::Error::custom(
                 "an aggregation counts a whole result, so its query takes no `cursor`",

@@ -3,6 +3,8 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::json_input::object;
+use crate::write_json::bounded_paths;
 use crate::{DocumentPath, Map, Timestamp, Value, Version};
 
 /// A document with its data read into memory.
@@ -37,7 +39,7 @@ impl Serialize for Document {
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a document")]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
         struct Wire {
             path: DocumentPath,
             id: Option<String>,
@@ -46,7 +48,7 @@ impl<'de> Deserialize<'de> for Document {
             update_time: Timestamp,
             data: Value,
         }
-        let wire = Wire::deserialize(deserializer)?;
+        let wire: Wire = object(deserializer, "a document")?;
         if wire.id.is_some_and(|id| id != wire.path.id()) {
             return Err(de::Error::custom(format!(
                 "`id` is not the last segment of the path `{}`",
@@ -67,12 +69,23 @@ impl<'de> Deserialize<'de> for Document {
 }
 
 /// The body of `POST /api/v1/batch-get`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "the body of a batch-get: {\"paths\": […]}")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct BatchGetBody {
     /// The documents to read, all at one version.
-    #[serde(deserialize_with = "crate::write_json::bounded_paths")]
     pub paths: Vec<DocumentPath>,
+}
+
+impl<'de> Deserialize<'de> for BatchGetBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            #[serde(deserialize_with = "bounded_paths")]
+            paths: Vec<DocumentPath>,
+        }
+        let wire: Wire = object(deserializer, "the body of a batch-get: {\"paths\": […]}")?;
+        Ok(Self { paths: wire.paths })
+    }
 }
 
 /// Appends a document as it stands in answers, its data passed through as the JSON text that it is stored as.

@@ -4,8 +4,11 @@
 //! number `-0` is, and what a syntax error says.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 
 use crate::InputError;
@@ -24,6 +27,27 @@ const DETAIL_CHARS_MAX: usize = 400;
 /// If the text is not JSON or not what is expected, with line and column.
 pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, InputError> {
     Ok(serde_json::from_slice(&with_plain_zeros(json))?)
+}
+
+/// Reads an object as `T`, and nothing else: the readers that serde derives would also take an array of the fields.
+pub(crate) fn object<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct ObjectVisitor<T>(&'static str, PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str(self.0)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(access))
+        }
+    }
+    deserializer.deserialize_map(ObjectVisitor(expected, PhantomData))
 }
 
 /// The same text with every token `-0` as ` 0`, so that positions in it stay.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::json_input::object;
 use crate::limits::{OFFSET_MAX, ORDER_BY_FIELDS_MAX, SELECT_FIELDS_MAX};
 use crate::path::check_id;
 use crate::{CollectionPath, DocumentPath, FieldPath, FieldRef, Filter, InputError, Map, Value};
@@ -415,11 +416,7 @@ impl Serialize for Query {
 impl<'de> Deserialize<'de> for Query {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(
-            rename_all = "camelCase",
-            deny_unknown_fields,
-            expecting = "a query: an object with `from`, `where`, `orderBy`, …"
-        )]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
         struct Wire {
             from: Source,
             #[serde(rename = "where")]
@@ -437,7 +434,10 @@ impl<'de> Deserialize<'de> for Query {
             strict: Option<bool>,
             search: Option<de::IgnoredAny>,
         }
-        let wire = Wire::deserialize(deserializer)?;
+        let wire: Wire = object(
+            deserializer,
+            "a query: an object with `from`, `where`, `orderBy`, …",
+        )?;
         if wire.search.is_some() {
             return Err(de::Error::custom("`search` is reserved and takes only null"));
         }

@@ -1,55 +1,33 @@
 //! Writes, transforms, preconditions and the body of a commit.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{DocumentPath, FieldPath, Map, Query, Value, Version};
 
 /// The body of `POST /api/v1/commit`: all of it happens at one version, or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "the body of a commit, an object with `writes`, `reads` and `queries`"
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CommitBody {
     /// Documents that must not have changed since they were read.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "crate::write_json::bounded_reads"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<Read>,
     /// Queries whose results must not have gained, lost or changed a document since they were run.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "crate::write_json::bounded_queries"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<QueryRead>,
     /// What to write, judged and applied in order.
-    #[serde(default, deserialize_with = "crate::write_json::bounded_writes")]
     pub writes: Vec<Write>,
 }
 
 /// A document as the client saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a read: {\"path\": …, \"version\": … or null}"
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Read {
     /// The document.
     pub path: DocumentPath,
     /// The version seen; `null` if the document was absent.
-    #[serde(deserialize_with = "crate::write_json::required_option")]
     pub version: Option<Version>,
 }
 
 /// A query as the client saw its result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a query read: {\"query\": …, \"version\": …}"
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QueryRead {
     /// The query.
     pub query: Query,

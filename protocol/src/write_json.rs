@@ -6,26 +6,25 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::excerpt;
+use crate::json_input::object;
 use crate::limits::{
     BATCH_GET_PATHS_MAX, COMMIT_QUERIES_MAX, COMMIT_READS_MAX, COMMIT_WRITES_MAX, WRITE_TRANSFORMS_MAX,
 };
 use crate::value_json::{Slot, TransformSink, ValueSeed};
 use crate::{
-    DocumentPath, FieldPath, InputError, Map, Precondition, QueryRead, Read, Transform, Value, Version,
-    Write, WriteData, WriteKind, from_json,
+    CommitBody, DocumentPath, FieldPath, InputError, Map, Precondition, Query, QueryRead, Read, Transform,
+    Value, Version, Write, WriteData, WriteKind, from_json,
 };
 
-pub(crate) fn bounded_reads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Read>, D::Error> {
+fn bounded_reads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Read>, D::Error> {
     bounded(deserializer, "reads", COMMIT_READS_MAX)
 }
 
-pub(crate) fn bounded_queries<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<QueryRead>, D::Error> {
+fn bounded_queries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<QueryRead>, D::Error> {
     bounded(deserializer, "queries", COMMIT_QUERIES_MAX)
 }
 
-pub(crate) fn bounded_writes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Write>, D::Error> {
+fn bounded_writes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Write>, D::Error> {
     bounded(deserializer, "writes", COMMIT_WRITES_MAX)
 }
 
@@ -67,7 +66,7 @@ where
 }
 
 /// An option that may be null but must be given.
-pub(crate) fn required_option<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+fn required_option<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -209,18 +208,76 @@ impl<'de> Visitor<'de> for UpdateVisitor {
     }
 }
 
+impl<'de> Deserialize<'de> for CommitBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            #[serde(default, deserialize_with = "bounded_reads")]
+            reads: Vec<Read>,
+            #[serde(default, deserialize_with = "bounded_queries")]
+            queries: Vec<QueryRead>,
+            #[serde(default, deserialize_with = "bounded_writes")]
+            writes: Vec<Write>,
+        }
+        let wire: Wire = object(
+            deserializer,
+            "the body of a commit, an object with `writes`, `reads` and `queries`",
+        )?;
+        Ok(Self {
+            reads: wire.reads,
+            queries: wire.queries,
+            writes: wire.writes,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            path: DocumentPath,
+            #[serde(deserialize_with = "required_option")]
+            version: Option<Version>,
+        }
+        let wire: Wire = object(deserializer, "a read: {\"path\": …, \"version\": … or null}")?;
+        Ok(Self {
+            path: wire.path,
+            version: wire.version,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryRead {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            query: Query,
+            version: Version,
+        }
+        let wire: Wire = object(deserializer, "a query read: {\"query\": …, \"version\": …}")?;
+        Ok(Self {
+            query: wire.query,
+            version: wire.version,
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Precondition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(
-            deny_unknown_fields,
-            expecting = "a precondition: {\"exists\": true}, {\"exists\": false} or {\"version\": …}"
-        )]
+        #[serde(deny_unknown_fields)]
         struct Wire {
             exists: Option<bool>,
             version: Option<Version>,
         }
-        match Wire::deserialize(deserializer)? {
+        let wire: Wire = object(
+            deserializer,
+            "a precondition: {\"exists\": true}, {\"exists\": false} or {\"version\": …}",
+        )?;
+        match wire {
             Wire {
                 exists: Some(exists),
                 version: None,

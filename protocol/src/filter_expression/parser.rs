@@ -470,13 +470,16 @@ impl Parser<'_> {
                 return self.call(segments, plain, start);
             }
             if self.take_symbol(".")? {
+                if !matches!(self.token.kind, TokenKind::Name(_) | TokenKind::QuotedName(_)) {
+                    return Err(self.unexpected("a field name after the dot"));
+                }
                 match self.advance()?.kind {
-                    TokenKind::Name(name) => segments.push(name),
                     TokenKind::QuotedName(name) => {
                         plain = false;
                         segments.push(name);
                     }
-                    _ => return Err(self.error(self.last_end, "a field name is expected after the dot")),
+                    TokenKind::Name(name) => segments.push(name),
+                    _ => {}
                 }
             } else if self.take_symbol("[")? {
                 plain = false;

@@ -4,3 +4,4 @@
 
 mod arbitrary;
 mod filter_expression;
+mod spec;
