@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use andiron_protocol::ErrorCode;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT_ENCODING, HOST};
-use axum::http::{StatusCode, Version};
+use axum::http::header::{ACCEPT_ENCODING, CONNECTION, HOST};
+use axum::http::{HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::timeout;
 use tower::{Layer, Service};
@@ -46,7 +46,8 @@ impl Gate {
         Self {
             app: AppRef::clone(app),
             source,
-            route: app.metrics.route(route),
+            // As the document writes it.
+            route: app.metrics.route(&route.replace("{*", "{")),
         }
     }
 }
@@ -115,7 +116,7 @@ impl Gate {
                     record.caller = caller_kind;
                     self.run(request, inner).await
                 }
-                Err(error) => error.into_response(),
+                Err(response) => response,
             }
         };
 
@@ -153,16 +154,23 @@ impl Gate {
         response
     }
 
-    /// Lets a request in with its caller, or says why not.
-    fn admit(&self, request: &mut Request) -> Result<&'static str, ApiError> {
+    /// Lets a request in with its caller, and says what kind it is; or answers why not.
+    fn admit(&self, request: &mut Request) -> Result<&'static str, Response> {
         if request.version() == Version::HTTP_11 {
-            // RFC 9112, section 3.2. Two hosts are how a proxy is made to route by one and we by the other.
+            // RFC 9112, section 3.2. Two hosts are how a proxy is made to route by one and we by the other, so nothing
+            // that follows on such a connection is looked at either.
             let mut hosts = request.headers().get_all(HOST).iter();
             if hosts.next().is_none() || hosts.next().is_some() {
-                return Err(ApiError::invalid("a request has one `Host` header").in_field("Host"));
+                let error = ApiError::invalid("a request has one `Host` header").in_field("Host");
+                let mut response = error.into_response();
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                return Err(response);
             }
         }
-        let caller = caller::authenticate(self.source, &self.app.keys, request.headers())?;
+        let caller = caller::authenticate(self.source, &self.app.keys, request.headers())
+            .map_err(ApiError::into_response)?;
         let kind = caller::kind(&caller);
         request.extensions_mut().insert(CallerOf(caller));
         Ok(kind)

@@ -36,7 +36,7 @@ pub use cors::{CorsOrigin, CorsOriginError};
 pub use metrics::ConnectionCount;
 pub use openapi::openapi_json;
 pub use options::{HttpOptions, MetricsAccess};
-pub use router::{local_router, router};
+pub use router::{gated, local_router, router};
 pub use server::{Listener, serve};
 
 use idempotency_key::idempotency_key;

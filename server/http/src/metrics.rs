@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::http::{Method, StatusCode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -198,7 +198,7 @@ impl Collector for RequestMetrics {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut requests = encoder.encode_descriptor(
             "andiron_http_requests",
-            "Requests answered",
+            "Requests answered.",
             None,
             MetricType::Counter,
         )?;
@@ -219,7 +219,7 @@ impl Collector for RequestMetrics {
         }
         let mut durations = encoder.encode_descriptor(
             "andiron_http_request_duration",
-            "Seconds from a request's head to the beginning of its answer",
+            "Seconds from a request's head to the beginning of its answer.",
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
@@ -232,7 +232,7 @@ impl Collector for RequestMetrics {
             if total == 0 {
                 continue;
             }
-            let bounds = DURATION_BUCKETS.iter().copied().chain([f64::MAX]);
+            let bounds = DURATION_BUCKETS.iter().copied().chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
             let seconds = Duration::from_nanos(route.duration_nanos.load(Ordering::Relaxed)).as_secs_f64();
             durations
@@ -256,47 +256,39 @@ pub(crate) struct ProcessMetrics {
 
 impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let build = [("version", self.version.clone())];
-        gauge(&mut encoder, "andiron_build_info", "The program", 1.0, &build)?;
-        let none: [(&str, String); 0] = [];
+        let mut build =
+            encoder.encode_descriptor("andiron_build_info", "The program.", None, MetricType::Gauge)?;
+        let version = [("version", self.version.clone())];
+        ConstGauge::new(1.0).encode(build.encode_family(&version)?)?;
         let uptime = self.started.elapsed().as_secs_f64();
-        gauge(
-            &mut encoder,
-            "andiron_uptime_seconds",
-            "Seconds since the server started",
-            uptime,
-            &none,
-        )?;
-        let name = "process_start_time_seconds";
-        gauge(
-            &mut encoder,
-            name,
-            "When the server started, in seconds since 1970",
-            self.started_seconds,
-            &none,
-        )?;
-        if let Some(bytes) = resident_memory_bytes() {
-            gauge(
-                &mut encoder,
+        let gauges = [
+            (
+                "andiron_uptime_seconds",
+                "Seconds since the server started.",
+                Some(uptime),
+            ),
+            (
+                "process_start_time_seconds",
+                "When the server started, in seconds since 1970.",
+                Some(self.started_seconds),
+            ),
+            (
                 "process_resident_memory_bytes",
-                "Memory in use",
-                bytes,
-                &none,
-            )?;
-        }
-        if let Some(count) = open_descriptors() {
-            gauge(
-                &mut encoder,
-                "process_open_fds",
-                "File descriptors open",
-                count,
-                &none,
-            )?;
+                "Memory in use.",
+                resident_memory_bytes(),
+            ),
+            ("process_open_fds", "File descriptors open.", open_descriptors()),
+        ];
+        for (name, help, value) in gauges {
+            if let Some(value) = value {
+                let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(value).encode(gauge)?;
+            }
         }
         if let Some(seconds) = cpu_seconds() {
             let counter = encoder.encode_descriptor(
                 "process_cpu_seconds",
-                "CPU time used",
+                "CPU time used.",
                 None,
                 MetricType::Counter,
             )?;
@@ -304,17 +296,6 @@ impl Collector for ProcessMetrics {
         }
         Ok(())
     }
-}
-
-fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: f64,
-    labels: &impl EncodeLabelSet,
-) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    ConstGauge::new(value).encode(family.encode_family(labels)?)
 }
 
 /// As the kernel tells it; `None` where there is no `/proc`.

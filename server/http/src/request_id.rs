@@ -71,7 +71,7 @@ mod tests {
 
     fn own(value: &'static str) -> Option<String> {
         let mut headers = HeaderMap::new();
-        headers.insert(X_REQUEST_ID, HeaderValue::from_static(value));
+        headers.insert(X_REQUEST_ID, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         RequestId::from_headers(&headers).map(|id| id.as_str().to_owned())
     }
 

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::MethodRouter;
 use tower::Layer as _;
 use tower::service_fn;
 use utoipa_axum::router::UtoipaMethodRouterExt as _;
@@ -22,6 +23,12 @@ pub fn router(app: App) -> Router {
 /// looked at for that. Never to be served on a network.
 pub fn local_router(app: App) -> Router {
     build(&app.0, CallerSource::Owner)
+}
+
+/// A route of the program's own, behind the same gate as the API's: to be merged into [`router`]. The gate says who calls
+/// and refuses credentials that do not verify; what the caller may do is the handler's to ask.
+pub fn gated(app: &App, path: &str, route: MethodRouter) -> Router {
+    Router::new().route(path, route.layer(Gate::new(&app.0, CallerSource::Header, path)))
 }
 
 fn build(app: &AppRef, source: CallerSource) -> Router {

@@ -12,6 +12,7 @@ use crate::answer;
 use crate::app::AppRef;
 use crate::body::read_typed;
 use crate::caller::CallerOf;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::resource_path::decode_percent;
@@ -49,7 +50,9 @@ fn check_admin(caller: &Caller) -> Result<(), ApiError> {
 #[utoipa::path(
     get,
     path = "/api/v1/admin/keys",
-    responses((status = 200, description = "ok"))
+    operation_id = "listKeys",
+    tag = "Administration",
+    responses((status = 200, description = "The keys, without their secrets", body = schemas::Keys))
 )]
 pub(crate) async fn list_keys(
     State(app): State<AppRef>,
@@ -70,10 +73,18 @@ pub(crate) async fn list_keys(
 }
 
 /// Create a service key
+///
+/// A service key passes every rule: keep it on servers, never in apps. The same as `andiron key create`.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/keys",
-    responses((status = 201, description = "created"))
+    operation_id = "createKey",
+    tag = "Administration",
+    request_body(content = schemas::NewKey, example = json!({"name": "importer"})),
+    responses(
+        (status = 201, description = "The key, shown this once", body = schemas::Key),
+        (status = 409, description = "There is a key of this name", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn create_key(
     State(app): State<AppRef>,
@@ -99,10 +110,18 @@ pub(crate) async fn create_key(
 }
 
 /// Revoke a service key
+///
+/// The next request with it is refused.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/keys/{key}",
-    responses((status = 200, description = "ok"))
+    operation_id = "revokeKey",
+    tag = "Administration",
+    params(("key" = String, Path, description = "The key's name or id", example = "importer")),
+    responses(
+        (status = 200, description = "The key that was revoked", body = schemas::Key),
+        (status = 404, description = "There is no such key", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn revoke_key(
     State(app): State<AppRef>,
@@ -123,7 +142,9 @@ pub(crate) async fn revoke_key(
 #[utoipa::path(
     get,
     path = "/api/v1/admin/info",
-    responses((status = 200, description = "ok"))
+    operation_id = "serverInfo",
+    tag = "Administration",
+    responses((status = 200, description = "Figures", body = schemas::Info))
 )]
 pub(crate) async fn info(
     State(app): State<AppRef>,

@@ -10,14 +10,29 @@ use crate::answer;
 use crate::app::AppRef;
 use crate::body::read_typed;
 use crate::caller::CallerOf;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
-/// Aggregate a query
+/// Compute figures over a query
+///
+/// Counts, sums, means and extremes over all documents of a query, however many.
 #[utoipa::path(
     post,
     path = "/api/v1/aggregate",
-    responses((status = 200, description = "ok"))
+    operation_id = "aggregate",
+    tag = "Queries",
+    params(
+        ("explain" = Option<bool>, Query, description = "Adds `plan`: how the query was answered. For administrators", nullable = false),
+    ),
+    request_body(
+        content = schemas::AggregateBody,
+        example = json!({
+            "query": {"from": "posts", "where": ["published", "==", true]},
+            "aggregates": {"posts": ["count"], "mean": ["avg", "rating"]}
+        })
+    ),
+    responses((status = 200, description = "The figures", body = schemas::Aggregates))
 )]
 pub(crate) async fn aggregate(
     State(app): State<AppRef>,

@@ -9,14 +9,20 @@ use crate::answer;
 use crate::app::AppRef;
 use crate::body::read_typed;
 use crate::caller::CallerOf;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
 /// Get several documents
+///
+/// All of one version, as no other writes could have come between. Refused as a whole if one of them may not be read.
 #[utoipa::path(
     post,
     path = "/api/v1/batch-get",
-    responses((status = 200, description = "ok"))
+    operation_id = "batchGet",
+    tag = "Documents",
+    request_body(content = schemas::BatchGetBody, example = json!({"paths": ["posts/p1", "users/alice"]})),
+    responses((status = 200, description = "The documents", body = schemas::BatchGetAnswer))
 )]
 pub(crate) async fn batch_get(
     State(app): State<AppRef>,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::CallerOf;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::resource_path::{self, COLLECTIONS_PREFIX};
@@ -17,13 +18,19 @@ use crate::resource_path::{self, COLLECTIONS_PREFIX};
 /// Collections in one page of all of them.
 const PAGE_COLLECTIONS_MAX: usize = 1000;
 
-/// List the root collections, or with `all=true` the paths of all collections at any depth
+/// List the root collections
 ///
-/// All collections come in pages: `cursor` continues after the one that gave it, until it is null.
+/// Those that hold a document. With `all=true` the paths of every collection at any depth, in pages of 1,000.
 #[utoipa::path(
     get,
     path = "/api/v1/collections",
-    responses((status = 200, description = "ok"))
+    operation_id = "listRootCollections",
+    tag = "Administration",
+    params(
+        ("all" = Option<bool>, Query, description = "Every collection, wherever it stands", nullable = false),
+        ("cursor" = Option<String>, Query, description = "With `all=true`: the `cursor` of the page before", nullable = false),
+    ),
+    responses((status = 200, description = "The names", body = schemas::Collections))
 )]
 pub(crate) async fn list_root(
     State(app): State<AppRef>,
@@ -43,10 +50,17 @@ pub(crate) async fn list_root(
 }
 
 /// List the collections under a document
+///
+/// The document itself need not exist.
 #[utoipa::path(
     get,
     path = "/api/v1/collections/{*path}",
-    responses((status = 200, description = "ok"))
+    operation_id = "listCollections",
+    tag = "Administration",
+    params(
+        ("path" = String, Path, description = "The path of a document", example = "posts/p1"),
+    ),
+    responses((status = 200, description = "The names", body = schemas::Collections))
 )]
 pub(crate) async fn list_under(
     State(app): State<AppRef>,

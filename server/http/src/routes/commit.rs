@@ -11,14 +11,39 @@ use crate::app::AppRef;
 use crate::body::read_typed;
 use crate::caller::CallerOf;
 use crate::idempotency_key;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
-/// Commit writes
+/// Commit several writes
+///
+/// All of them happen at one version, or none. A transaction is: read, compute, commit with what was read in `reads` and
+/// `queries`, and again from the reading on if the answer is `aborted`. Such commits are serializable: they behave as if
+/// nothing else ran meanwhile.
 #[utoipa::path(
     post,
     path = "/api/v1/commit",
-    responses((status = 200, description = "ok"))
+    operation_id = "commit",
+    tag = "Commits",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable characters. For 24 hours a retry with the same key is answered with the first result", nullable = false),
+    ),
+    request_body(
+        content = schemas::CommitBody,
+        example = json!({
+            "reads": [{"path": "stock/42", "version": null}],
+            "writes": [
+                {"create": "orders/o1", "data": {"item": 42, "at": {"$now": true}}},
+                {"merge": "totals/today", "data": {"orders": {"$inc": 1}}},
+                {"delete": "carts/alice", "if": {"exists": false}}
+            ]
+        })
+    ),
+    responses(
+        (status = 200, description = "All of it happened, at one version, and is on the disk", body = schemas::Committed),
+        (status = 404, description = "An `update` met no document", body = schemas::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`already-exists`: a `create` met a document; `aborted`: something that was read has changed", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn commit(
     State(app): State<AppRef>,

@@ -14,16 +14,54 @@ use crate::answer;
 use crate::app::AppRef;
 use crate::caller::CallerOf;
 use crate::conditional::{Conditions, ReadVerdict};
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::resource_path::{DOCS_PREFIX, ResourcePath, resource};
 use crate::routes::query::{self, LIST_PARAMETERS};
 
 /// Read a document or a collection
+///
+/// A path of an even number of segments names a document, `posts/p1`, and of an odd number a collection, `posts` or
+/// `posts/p1/comments`.
+///
+/// A collection is listed, and with parameters queried. `filter` is an expression over the fields of a document:
+/// `published == true && (rating >= 4 || "rust" in tags)`. There are `==` `!=` `<` `<=` `>` `>=`, `in` (of a list, or of
+/// an array field), `exists(field)`, `field.startsWith("x")`, `field.hasAny([…])`, `field.hasAll([…])`,
+/// `field.notIn([…])`, `&&`, `||` and `!`. `POST /api/v1/query` can do a little more.
+/// With `Accept: application/x-ndjson` the documents stream, one a line, without the limits of a page.
+///
+/// ```sh
+/// curl -G -H "Authorization: Bearer $KEY" http://127.0.0.1:8750/api/v1/docs/posts \
+///   --data-urlencode 'filter=published == true && rating >= 4' -d orderBy=-rating -d limit=20
+/// ```
 #[utoipa::path(
     get,
     path = "/api/v1/docs/{*path}",
-    responses((status = 200, description = "ok"))
+    operation_id = "readDocuments",
+    tag = "Documents",
+    params(
+        ("path" = String, Path, description = "The path of a document or a collection, each segment percent-encoded", example = "posts/p1"),
+        ("select" = Option<String>, Query, description = "The fields to answer with, separated by commas", example = "title,author.name", nullable = false),
+        ("version" = Option<String>, Query, description = "Of a document: read it as it was at this version, within the history window", nullable = false),
+        ("filter" = Option<String>, Query, description = "Of a collection: which documents, as an expression over their fields", nullable = false),
+        ("orderBy" = Option<String>, Query, description = "Of a collection: fields separated by commas, `-` before one for descending", nullable = false),
+        ("limit" = Option<u32>, Query, description = "Of a collection: how many documents, 100 by default. A page has at most 1,000", nullable = false),
+        ("cursor" = Option<String>, Query, description = "Of a collection: the `cursor` of the page before", nullable = false),
+        ("explain" = Option<bool>, Query, description = "Of a collection: adds `plan`: how the query was answered. For administrators", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "Of a document: versions in quotes, or `*`; 304 if it is at one of them", nullable = false),
+        ("If-Match" = Option<String>, Header, description = "Of a document: 412 unless it is at one of these versions", nullable = false),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The document, with its version as `ETag`; or a page of the collection",
+            content((schemas::DocumentOrPage = "application/json"), (schemas::Document = "application/x-ndjson"))
+        ),
+        (status = 304, description = "The client has this version already"),
+        (status = 404, description = "There is no such document", body = schemas::Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The document is not at a version that `If-Match` names", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn read(
     State(app): State<AppRef>,

@@ -16,6 +16,7 @@ use crate::body::read_json;
 use crate::caller::CallerOf;
 use crate::conditional::{Conditions, WriteGuard};
 use crate::idempotency_key;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::resource_path::{self, DOCS_PREFIX};
@@ -24,10 +25,22 @@ use crate::resource_path::{self, DOCS_PREFIX};
 const EXAMINED_ATTEMPTS_MAX: usize = 8;
 
 /// Create a document
+///
+/// Its id is generated: a lowercase ULID, so that ids order by the time of their making. To choose the id, use `PUT` with
+/// `If-None-Match: *`.
 #[utoipa::path(
     post,
     path = "/api/v1/docs/{*path}",
-    responses((status = 201, description = "created"))
+    operation_id = "createDocument",
+    tag = "Documents",
+    params(
+        ("path" = String, Path, description = "The path of a collection", example = "posts"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable characters. For 24 hours a retry with the same key is answered with the first result", nullable = false),
+    ),
+    request_body(content = schemas::WriteData, example = json!({"title": "Hello", "tags": ["rust"], "created": {"$now": true}})),
+    responses(
+        (status = 201, description = "The new document, its URL in `Location`", body = schemas::Document),
+    )
 )]
 pub(crate) async fn create(
     State(app): State<AppRef>,
@@ -56,10 +69,26 @@ pub(crate) async fn create(
 }
 
 /// Set a document
+///
+/// Creates the document or replaces it whole.
 #[utoipa::path(
     put,
     path = "/api/v1/docs/{*path}",
-    responses((status = 200, description = "ok"))
+    operation_id = "setDocument",
+    tag = "Documents",
+    params(
+        ("path" = String, Path, description = "The path of a document", example = "posts/p1"),
+        ("If-Match" = Option<String>, Header, description = "Versions in quotes, or `*`: write only if the document is at one of them, or exists", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: create only, and answer 409 `already-exists` if the document exists. With versions: write unless it is at one of them", nullable = false),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable characters. For 24 hours a retry with the same key is answered with the first result", nullable = false),
+    ),
+    request_body(content = schemas::WriteData, example = json!({"title": "Hello", "rating": 4})),
+    responses(
+        (status = 200, description = "The document was replaced", body = schemas::Document),
+        (status = 201, description = "The document was created", body = schemas::Document),
+        (status = 409, description = "The document exists, and `If-None-Match: *` was given", body = schemas::Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The document is not as `If-Match` or `If-None-Match` demands", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn set(
     State(app): State<AppRef>,
@@ -80,10 +109,26 @@ pub(crate) async fn set(
 }
 
 /// Merge into a document
+///
+/// Sets the given fields, maps merged deeply, and leaves the rest. Creates the document if it is missing, unless
+/// `If-Match: *` is given.
 #[utoipa::path(
     patch,
     path = "/api/v1/docs/{*path}",
-    responses((status = 200, description = "ok"))
+    operation_id = "mergeDocument",
+    tag = "Documents",
+    params(
+        ("path" = String, Path, description = "The path of a document", example = "posts/p1"),
+        ("If-Match" = Option<String>, Header, description = "Versions in quotes, or `*`: write only if the document is at one of them, or exists", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "Versions in quotes: write unless the document is at one of them; `*`: only if it does not exist", nullable = false),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable characters. For 24 hours a retry with the same key is answered with the first result", nullable = false),
+    ),
+    request_body(content = schemas::WriteData, example = json!({"author": {"name": "Ada"}, "views": {"$inc": 1}, "draft": {"$delete": true}})),
+    responses(
+        (status = 200, description = "The document as it is now", body = schemas::Document),
+        (status = 201, description = "The document was created", body = schemas::Document),
+        (status = 412, description = "The document is not as `If-Match` or `If-None-Match` demands", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn merge(
     State(app): State<AppRef>,
@@ -96,10 +141,23 @@ pub(crate) async fn merge(
 }
 
 /// Delete a document
+///
+/// Collections under it stay.
 #[utoipa::path(
     delete,
     path = "/api/v1/docs/{*path}",
-    responses((status = 204, description = "gone"))
+    operation_id = "deleteDocument",
+    tag = "Documents",
+    params(
+        ("path" = String, Path, description = "The path of a document", example = "posts/p1"),
+        ("If-Match" = Option<String>, Header, description = "Versions in quotes, or `*`: write only if the document is at one of them, or exists", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "Versions in quotes: delete unless the document is at one of them", nullable = false),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 printable characters. For 24 hours a retry with the same key is answered with the first result", nullable = false),
+    ),
+    responses(
+        (status = 204, description = "The document is gone, or was not there"),
+        (status = 412, description = "The document is not as `If-Match` or `If-None-Match` demands", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn delete(
     State(app): State<AppRef>,

@@ -10,24 +10,34 @@ use axum::response::Response;
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::CallerOf;
+use crate::openapi::schemas;
 use crate::options::MetricsAccess;
 use crate::problem::ApiError;
 
-/// Whether the process lives
+/// Ask whether the process lives
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "ok"))
+    operation_id = "healthz",
+    tag = "Health",
+    security(()),
+    responses((status = 200, description = "It does", body = schemas::Health))
 )]
 pub(crate) async fn healthz() -> Response {
     answer::json(StatusCode::OK, r#"{"status":"alive"}"#)
 }
 
-/// Whether requests can be answered
+/// Ask whether requests can be answered
 #[utoipa::path(
     get,
     path = "/readyz",
-    responses((status = 200, description = "ok"))
+    operation_id = "readyz",
+    tag = "Health",
+    security(()),
+    responses(
+        (status = 200, description = "They can", body = schemas::Health),
+        (status = 503, description = "The data cannot be read", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn readyz(State(app): State<AppRef>) -> Result<Response, ApiError> {
     match app.engine.version() {
@@ -39,11 +49,15 @@ pub(crate) async fn readyz(State(app): State<AppRef>) -> Result<Response, ApiErr
     }
 }
 
-/// Figures for Prometheus
+/// Read the figures for Prometheus
+///
+/// For administrators, unless the server is configured to show them to everyone: give the scraper a service key.
 #[utoipa::path(
     get,
     path = "/metrics",
-    responses((status = 200, description = "ok"))
+    operation_id = "metrics",
+    tag = "Health",
+    responses((status = 200, description = "Figures in the OpenMetrics text format", body = String, content_type = "application/openmetrics-text"))
 )]
 pub(crate) async fn metrics(
     State(app): State<AppRef>,

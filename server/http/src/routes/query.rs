@@ -15,6 +15,7 @@ use crate::answer::write_row;
 use crate::app::AppRef;
 use crate::body::read_typed;
 use crate::caller::CallerOf;
+use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::{answer, ndjson};
@@ -28,10 +29,34 @@ const HEAD_BYTES: usize = r#"{"version":"1234567890123456789","documents":["#.le
 const PAGE_BYTES: usize = 8 * 1024;
 
 /// Run a query
+///
+/// To go on behind a page, send the same query with the page's `cursor`. Cursors are stable under concurrent writes:
+/// nothing is skipped or repeated.
+///
+/// With `Accept: application/x-ndjson` the documents stream, one a line, without the limits of a page.
 #[utoipa::path(
     post,
     path = "/api/v1/query",
-    responses((status = 200, description = "ok"))
+    operation_id = "runQuery",
+    tag = "Queries",
+    params(
+        ("explain" = Option<bool>, Query, description = "Adds `plan`: how the query was answered. For administrators", nullable = false),
+    ),
+    request_body(
+        content = schemas::Query,
+        example = json!({
+            "from": "posts",
+            "where": ["and", ["published", "==", true], ["rating", ">=", 4]],
+            "orderBy": [["rating", "desc"]],
+            "limit": 20,
+            "select": ["title", "rating"]
+        })
+    ),
+    responses(
+        (status = 200, description = "A page, or a stream", content((schemas::Page = "application/json"), (schemas::Document = "application/x-ndjson"))),
+        (status = 429, description = "The query reads more than one query may", body = schemas::Problem, content_type = "application/problem+json"),
+        (status = 504, description = "The query takes longer than one query may", body = schemas::Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn query(
     State(app): State<AppRef>,

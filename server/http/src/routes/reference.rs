@@ -8,11 +8,14 @@ use axum::response::Response;
 use crate::answer;
 use crate::app::AppRef;
 
-/// The OpenAPI document
+/// Read this description as OpenAPI
 #[utoipa::path(
     get,
     path = "/api/v1/openapi.json",
-    responses((status = 200, description = "ok"))
+    operation_id = "openapi",
+    tag = "Reference",
+    security(()),
+    responses((status = 200, description = "This document", content_type = "application/json", body = serde_json::Value))
 )]
 pub(crate) async fn openapi(State(app): State<AppRef>) -> Response {
     let mut response = answer::json(StatusCode::OK, app.reference().json.clone());
@@ -22,20 +25,21 @@ pub(crate) async fn openapi(State(app): State<AppRef>) -> Response {
     response
 }
 
-/// The reference as a page
+/// Read this description as a page
 #[utoipa::path(
     get,
     path = "/api/v1/docs",
-    responses((status = 200, description = "ok"))
+    operation_id = "reference",
+    tag = "Reference",
+    security(()),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"))
 )]
 pub(crate) async fn page(State(app): State<AppRef>) -> Response {
-    let mut response = answer::json(StatusCode::OK, app.reference().page.clone());
+    let page = &app.reference().page;
+    let mut response = answer::json(StatusCode::OK, page.html.clone());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(crate::openapi::PAGE_POLICY),
-    );
+    headers.insert(CONTENT_SECURITY_POLICY, page.policy.clone());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

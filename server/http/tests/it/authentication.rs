@@ -1,0 +1,221 @@
+//! Who may come in, and that nobody else may: over every route that there is.
+
+use crate::client::Request;
+use crate::scenario::{refuses, run};
+use crate::server::Server;
+
+/// Calls that anybody may make.
+const OPEN: [&str; 4] = ["/api/v1/docs", "/api/v1/openapi.json", "/healthz", "/readyz"];
+
+/// Every method and path of the document, which is made from the router.
+fn operations() -> Vec<(String, String)> {
+    let document: serde_json::Value = serde_json::from_str(&andiron_http::openapi_json()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                operations.push((method.to_uppercase(), path.clone()));
+            }
+        }
+    }
+    assert!(operations.len() >= 15, "{operations:?}");
+    operations
+}
+
+/// A request to an operation that would be fine but for who sends it.
+fn valid_request(method: &str, path: &str) -> Request {
+    let target = match (method, path) {
+        ("POST", "/api/v1/docs/{path}") => "/api/v1/docs/posts".to_owned(),
+        _ => path.replace("{path}", "posts/p1").replace("{key}", "test"),
+    };
+    let body = match path {
+        "/api/v1/batch-get" => r#"{"paths":["posts/p1"]}"#,
+        "/api/v1/query" => r#"{"from":"posts"}"#,
+        "/api/v1/aggregate" => r#"{"query":{"from":"posts"},"aggregates":{"n":["count"]}}"#,
+        "/api/v1/commit" => r#"{"writes":[{"set":"posts/p1","data":{}}]}"#,
+        "/api/v1/admin/keys" => r#"{"name":"mine"}"#,
+        _ => "{}",
+    };
+    let request = Request::new(method, &target);
+    if matches!(method, "GET" | "DELETE") {
+        request
+    } else {
+        request.body(body)
+    }
+}
+
+#[tokio::test]
+async fn nobody_in_particular_may_do_nothing_in_particular() {
+    let server = Server::start().await;
+    for (method, path) in operations() {
+        let is_open = OPEN.contains(&path.as_str());
+        for method in if method == "GET" {
+            vec!["GET", "HEAD"]
+        } else {
+            vec![method.as_str()]
+        } {
+            let answer = server.send_as_it_is(valid_request(method, &path)).await;
+            let expected = if is_open { 200 } else { 403 };
+            assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text());
+            if !is_open && method != "HEAD" {
+                assert_eq!(answer.code(), "permission-denied");
+            }
+        }
+    }
+    assert_eq!(
+        server.send(Request::get("/api/v1/docs/posts/p1")).await.status,
+        404,
+        "and nothing was done"
+    );
+}
+
+#[tokio::test]
+async fn whoever_has_a_key_may_call_every_operation() {
+    let server = Server::start().await;
+    server
+        .send(Request::new("PUT", "/api/v1/docs/posts/p1").body("{}"))
+        .await;
+    let mut operations = operations();
+    // Those that take away what others need come last.
+    operations.sort_by_key(|(method, path)| (method == "DELETE", path.contains("keys")));
+    for (method, path) in operations {
+        let answer = server.send(valid_request(&method, &path)).await;
+        assert!(
+            answer.status.is_success(),
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_do_not_verify_are_401_everywhere_and_never_anonymous() {
+    let server = Server::start().await;
+    let good = server.key.clone();
+    let headers = [
+        "Bearer ak_01hzzzzzzzzzzzzzzzzzzzzzzz_c2VjcmV0".to_owned(),
+        format!("Bearer {good}x"),
+        format!("Bearer {}", &good[..good.len() - 1]),
+        format!("Bearer {good} {good}"),
+        format!("Basic {good}"),
+        format!("Token {good}"),
+        good.clone(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer eyJhbGciOiJub25lIn0.e30.".to_owned(),
+        String::new(),
+        "\u{fc}".to_owned(),
+    ];
+    for value in headers {
+        for target in ["/api/v1/docs/posts/p1", "/healthz", "/nowhere", "/api/v1/docs"] {
+            let answer = server
+                .send_as_it_is(Request::get(target).header("authorization", &value))
+                .await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.code().as_str()),
+                (401, "unauthenticated"),
+                "{value} {target}"
+            );
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            assert!(
+                !answer.text().contains(&good[20..]),
+                "the answer repeats a credential"
+            );
+        }
+    }
+    let two = Request::get("/healthz")
+        .header("authorization", &format!("Bearer {good}"))
+        .header("authorization", &format!("Bearer {good}"));
+    assert_eq!(server.send_as_it_is(two).await.status, 401);
+    let other_case = Request::get("/api/v1/collections").header("authorization", &format!("bEARER {good}"));
+    assert_eq!(
+        server.send_as_it_is(other_case).await.status,
+        200,
+        "schemes are case-insensitive"
+    );
+}
+
+#[tokio::test]
+async fn a_token_in_the_url_opens_nothing_and_is_not_repeated() {
+    let server = Server::start().await;
+    for name in ["access_token", "token", "key", "authorization"] {
+        let target = format!("/api/v1/docs/posts/p1?{name}={}", server.key);
+        let answer = server.send_as_it_is(Request::get(&target)).await;
+        assert_eq!(answer.status, 400);
+        assert!(!answer.text().contains(&server.key));
+    }
+}
+
+#[tokio::test]
+async fn the_owner_needs_no_credentials_on_the_local_router() {
+    let server = Server::serving(Default::default(), andiron_http::local_router).await;
+    let answer = server
+        .send_as_it_is(Request::new("PUT", "/api/v1/docs/posts/p1").body("{}"))
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(
+        server
+            .send_as_it_is(Request::get("/api/v1/admin/keys"))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn system_collections_are_closed_to_administrators_too() {
+    let server = Server::start().await;
+    let mut table = vec![
+        refuses("get", "GET", "/api/v1/docs/_keys/test", 403, "permission-denied"),
+        refuses("list", "GET", "/api/v1/docs/_keys", 403, "permission-denied"),
+        refuses("put", "PUT", "/api/v1/docs/_keys/x", 403, "permission-denied").body("{}"),
+        refuses("create", "POST", "/api/v1/docs/_keys", 403, "permission-denied").body("{}"),
+        refuses(
+            "delete",
+            "DELETE",
+            "/api/v1/docs/_keys/x",
+            403,
+            "permission-denied",
+        ),
+        refuses(
+            "encoded",
+            "GET",
+            "/api/v1/docs/%5Fkeys/x",
+            403,
+            "permission-denied",
+        ),
+        refuses("nested", "GET", "/api/v1/docs/a/b/_c/d", 403, "permission-denied"),
+    ];
+    for (target, body) in [
+        ("/api/v1/query", r#"{"from":"_keys"}"#),
+        ("/api/v1/query", r#"{"from":{"group":"_keys"}}"#),
+        (
+            "/api/v1/aggregate",
+            r#"{"query":{"from":"_keys"},"aggregates":{"n":["count"]}}"#,
+        ),
+        ("/api/v1/batch-get", r#"{"paths":["posts/p1","_keys/x"]}"#),
+        (
+            "/api/v1/commit",
+            r#"{"writes":[{"set":"posts/p1","data":{}},{"delete":"_keys/x"}]}"#,
+        ),
+        (
+            "/api/v1/commit",
+            r#"{"reads":[{"path":"_keys/x","version":null}]}"#,
+        ),
+        (
+            "/api/v1/commit",
+            r#"{"queries":[{"query":{"from":"_keys"},"version":"1"}]}"#,
+        ),
+    ] {
+        table.push(refuses("in a body", "POST", target, 403, "permission-denied").body(body));
+    }
+    table.push(refuses(
+        "and nothing was written",
+        "GET",
+        "/api/v1/docs/posts/p1",
+        404,
+        "not-found",
+    ));
+    run(&server, table).await;
+}

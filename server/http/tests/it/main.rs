@@ -1,0 +1,23 @@
+//! Tests of the HTTP interface: real requests to a real listener.
+
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
+
+mod client;
+mod scenario;
+mod server;
+
+mod admin;
+mod authentication;
+mod bad_input;
+mod commit;
+mod compression;
+mod conditional;
+mod connections;
+mod cors;
+mod documents;
+mod failures;
+mod headers;
+mod health;
+mod query;
+mod reference;
+mod stream;

@@ -1,0 +1,87 @@
+//! A server of a test's own, on a free port of the loopback address.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use andiron_auth::ServiceKeys;
+use andiron_engine::{Engine, EngineOptions, Surroundings};
+use andiron_http::{App, HttpOptions, ServerInfo};
+use andiron_store::memory::MemoryStore;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::client::{Answer, Client, Request};
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) engine: Engine,
+    /// A service key.
+    pub(crate) key: String,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Server {
+    /// A server over an empty store, as it is by default.
+    pub(crate) async fn start() -> Self {
+        Self::with(HttpOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: HttpOptions) -> Self {
+        Self::serving(options, andiron_http::router).await
+    }
+
+    /// A server with a router of the test's making.
+    pub(crate) async fn serving(options: HttpOptions, router: impl FnOnce(App) -> Router) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let engine = Engine::open(store, EngineOptions::default(), Surroundings::system()).unwrap();
+        let keys = ServiceKeys::new(engine.clone());
+        let key = keys.create("test").await.unwrap().key.expose().to_owned();
+        let info = ServerInfo {
+            version: "0.0.0-test".to_owned(),
+        };
+        let app = App::new(engine.clone(), keys, options.clone(), info);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = router(app);
+        let serving = tokio::spawn(async move {
+            andiron_http::serve(listener, router, &options, async { drop(stopped.await) }).await
+        });
+        Self {
+            address,
+            engine,
+            key,
+            stop: Some(stop),
+            serving: Some(serving),
+        }
+    }
+
+    /// One request on a connection of its own, by the holder of the service key.
+    pub(crate) async fn send(&self, request: Request) -> Answer {
+        let request = request.header("authorization", &format!("Bearer {}", self.key));
+        self.send_as_it_is(request).await
+    }
+
+    /// The same by nobody in particular.
+    pub(crate) async fn send_as_it_is(&self, request: Request) -> Answer {
+        Client::connect(self.address).await.send(request).await
+    }
+
+    /// Tells the server to stop; what it returns ends when it has.
+    pub(crate) fn shut_down(&mut self) -> JoinHandle<std::io::Result<()>> {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.serving.take().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(serving) = &self.serving {
+            serving.abort();
+        }
+        self.engine.close();
+    }
+}
