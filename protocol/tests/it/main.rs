@@ -4,4 +4,5 @@
 
 mod arbitrary;
 mod filter_expression;
+mod properties;
 mod spec;
