@@ -277,10 +277,7 @@ fn run(store: &dyn Store, seed: u64, groups: usize, mix: &Mix) {
             assert_eq!(contents(&*snapshot), expected, "a snapshot changed");
         }
     }
-    assert!(
-        model.changes.len() > 10 && model.states.len() > groups / 2,
-        "hardly anything happened"
-    );
+    assert!(model.states.len() > groups / 2, "hardly anything happened");
 }
 
 fn random_path(random: &mut Random) -> DocumentPath {
