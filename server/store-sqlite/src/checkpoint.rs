@@ -22,6 +22,11 @@ use crate::store::Shared;
 
 const DOING: &str = "moving the write-ahead log into the database";
 
+/// How often the log is moved while commits go on, before the writer is held back for the rest.
+const PASSES_MAX: usize = 3;
+/// The rest is short if it is less than this part of what causes the log to be moved.
+const REST_FRACTION: u64 = 8;
+
 /// When the log is to be moved, and the means to have it done.
 pub(crate) struct Checkpoints {
     /// Pages of new log after which it is moved.
@@ -140,33 +145,38 @@ fn run(shared: &Shared, connection: &Connection) {
         if shared.poison.is_set() {
             return;
         }
-        if let Err(error) = move_log(shared, connection) {
+        let moved = move_log(shared, connection);
+        shared.checkpoints.note_attempt();
+        if let Err(error) = moved {
             report(shared, error);
         }
     }
 }
 
 fn move_log(shared: &Shared, connection: &Connection) -> Result<(), StoreError> {
+    let checkpoints = &shared.checkpoints;
+    for _ in 0..PASSES_MAX {
+        shared.pool.end_idle();
+        let moved = step(connection)?;
+        if checkpoints.written.load(Ordering::Relaxed) < moved + checkpoints.pages / REST_FRACTION {
+            break;
+        }
+    }
+    let _writer = shared.writer.as_ref().map(Mutex::lock);
     shared.pool.end_idle();
-    let moved = step(connection).and_then(|()| {
-        let _writer = shared.writer.as_ref().map(Mutex::lock);
-        shared.pool.end_idle();
-        let moved = step(connection);
-        // Whoever reads from the log now would keep it from being begun anew after it has become idle.
-        shared.pool.advance();
-        shared.pool.end_idle();
-        moved
-    });
-    shared.checkpoints.note_attempt();
-    moved
+    let moved = step(connection);
+    // Whoever reads from the log now would keep it from being begun anew after it has become idle.
+    shared.pool.advance();
+    shared.pool.end_idle();
+    moved.map(|_| ())
 }
 
-/// Moves what no reader and no writer keeps from being moved.
-fn step(connection: &Connection) -> Result<(), StoreError> {
+/// Moves what no reader and no writer keeps from being moved, and returns how many pages of the log are moved now.
+fn step(connection: &Connection) -> Result<u64, StoreError> {
     match connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE) {
-        Ok(_) => Ok(()),
+        Ok((_, moved)) => Ok(u64::try_from(moved).unwrap_or(0)),
         // Another program, say `sqlite3` in a terminal, is moving it right now.
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(0),
         Err(error) => Err(store_error(DOING)(error)),
     }
 }

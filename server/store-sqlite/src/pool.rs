@@ -94,16 +94,15 @@ impl Pool {
     }
 
     pub(crate) fn give_back(&self, reader: Reader) {
-        let is_current = reader.generation == self.generation.load(Ordering::Acquire);
-        let reader = if is_current {
-            reader
-        } else {
-            match end(&reader.connection) {
-                Ok(()) => reader,
-                Err(_) => return self.discard(reader.connection),
-            }
-        };
         let mut idle = self.idle.lock();
+        // Looked at under the lock: whoever comes too late for `end_idle` sees that the generation was advanced before.
+        if reader.generation != self.generation.load(Ordering::Acquire) {
+            drop(idle);
+            if end(&reader.connection).is_err() {
+                return self.discard(reader.connection);
+            }
+            idle = self.idle.lock();
+        }
         if idle.len() < self.idle_max {
             idle.push(reader);
         } else {

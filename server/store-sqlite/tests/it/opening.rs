@@ -15,6 +15,22 @@ fn open_error(folder: &Path) -> StoreError {
     }
 }
 
+/// The flags in `.cargo/config.toml`: SQLite names all but the one that matters most (`HAVE_FDATASYNC`), and they come
+/// together or not at all.
+#[test]
+fn sqlite_is_built_with_the_flags_of_this_workspace() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let mut statement = connection.prepare("PRAGMA compile_options").unwrap();
+    let options: Vec<String> = statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(options.contains(&"OMIT_SHARED_CACHE".to_owned()), "{options:?}");
+    assert!(options.contains(&"DEFAULT_MEMSTATUS=0".to_owned()), "{options:?}");
+    assert!(!options.contains(&"ENABLE_API_ARMOR".to_owned()), "{options:?}");
+}
+
 #[test]
 fn a_folder_is_created_for_its_owner_alone() {
     let parent = tempfile::tempdir().unwrap();
