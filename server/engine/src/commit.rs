@@ -10,7 +10,7 @@ use andiron_protocol::{
     Write, WriteData, WriteKind, apply_write, data_from_json, write_data_json,
 };
 use andiron_store::{
-    Commit, DocumentPredicate, DocumentWrite, EntryChange, QueryCheck, ReadCheck, Snapshot, StoreError,
+    Commit, DocumentPredicate, DocumentWrite, QueryCheck, ReadCheck, Snapshot, StoreError,
     StoredDocument,
 };
 
@@ -355,28 +355,10 @@ fn document_write(
     if !indexes.is_empty() {
         let before = before.as_ref().map(stored_data).transpose()?;
         for index in indexes {
-            let keys = |data: Option<&Map>| {
-                data.map(|data| index.definition.entry_keys(path, data))
-                    .unwrap_or_default()
-            };
-            let (old, new) = (keys(before.as_ref()), keys(after.as_ref()));
             entries.extend(
-                old.iter()
-                    .filter(|key| !new.contains(key))
-                    .map(|key| EntryChange {
-                        index: index.id,
-                        key: key.to_vec(),
-                        added: false,
-                    }),
-            );
-            entries.extend(
-                new.iter()
-                    .filter(|key| !old.contains(key))
-                    .map(|key| EntryChange {
-                        index: index.id,
-                        key: key.to_vec(),
-                        added: true,
-                    }),
+                index
+                    .definition
+                    .entry_changes(index.id, path, before.as_ref(), after.as_ref()),
             );
         }
     }

@@ -29,7 +29,7 @@ pub use andiron_store::{DocumentRow, LogInfo, StoreError, StoredDocument};
 pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
 pub use error::EngineError;
-pub use indexes::{FILE_INDEXES_MAX, IndexPolicy, parse_index_file};
+pub use indexes::{FILE_INDEXES_MAX, IndexInfo, IndexPolicy, parse_index_file};
 pub use metrics::EngineMetrics;
 pub use options::{EngineOptions, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};

@@ -27,18 +27,20 @@ struct File {
     indexes: Vec<Entry>,
 }
 
+/// An index as it stands in the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    collection: String,
+pub(crate) struct Entry {
+    pub(crate) collection: String,
     #[serde(default = "collection_scope", skip_serializing_if = "is_collection_scope")]
-    scope: IndexScope,
-    fields: Vec<(FieldPath, Kind)>,
+    pub(crate) scope: IndexScope,
+    pub(crate) fields: Vec<(FieldPath, Kind)>,
 }
 
+/// How a field is indexed, as it stands in the file.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+pub(crate) enum Kind {
     Asc,
     Desc,
     Elements,
@@ -100,20 +102,7 @@ pub(crate) fn check_definition(definition: &IndexDefinition) -> Result<(), Input
 
 /// The definition as it stands in an `andiron.indexes.json`.
 pub(crate) fn definition_json(definition: &IndexDefinition) -> String {
-    let fields = definition.fields.iter().map(|field| {
-        let kind = match field.kind {
-            IndexFieldKind::Ascending => Kind::Asc,
-            IndexFieldKind::Descending => Kind::Desc,
-            IndexFieldKind::Elements => Kind::Elements,
-        };
-        (field.field.clone(), kind)
-    });
-    let entry = Entry {
-        collection: definition.collection.clone(),
-        scope: definition.scope,
-        fields: fields.collect(),
-    };
-    serde_json::to_string(&entry).expect("writing to memory does not fail")
+    serde_json::to_string(&Entry::from(definition)).expect("writing to memory does not fail")
 }
 
 /// The definition for people: `posts(published asc, createdAt desc)`.
@@ -135,6 +124,24 @@ pub(crate) fn describe_definition(definition: &IndexDefinition) -> String {
         IndexScope::Group => "group ",
     };
     format!("{group}{}({})", definition.collection, fields.join(", "))
+}
+
+impl From<&IndexDefinition> for Entry {
+    fn from(definition: &IndexDefinition) -> Self {
+        let fields = definition.fields.iter().map(|field| {
+            let kind = match field.kind {
+                IndexFieldKind::Ascending => Kind::Asc,
+                IndexFieldKind::Descending => Kind::Desc,
+                IndexFieldKind::Elements => Kind::Elements,
+            };
+            (field.field.clone(), kind)
+        });
+        Self {
+            collection: definition.collection.clone(),
+            scope: definition.scope,
+            fields: fields.collect(),
+        }
+    }
 }
 
 impl From<Entry> for IndexDefinition {

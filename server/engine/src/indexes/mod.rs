@@ -1,10 +1,19 @@
 //! Indexes: which there are, how they come, and how they go.
+//!
+//! Which index a query uses is the business of `query`; here is what exists ([`IndexSet`]), who builds and drops it
+//! ([`IndexManager`]), and how a project can fix it in a file.
 
+mod admin;
+mod builder;
 mod file;
 mod index_set;
 mod manager;
 mod policy;
+mod record;
+mod shapes;
+mod verify;
 
+pub use admin::IndexInfo;
 pub use file::{FILE_INDEXES_MAX, parse_index_file};
 pub use policy::IndexPolicy;
 

@@ -51,8 +51,9 @@ use self::route::Route;
 
 pub use self::plan::Plan;
 
+pub(crate) use self::ideal::ideal_definitions;
 pub(crate) use self::plan::READS_PER_DOCUMENT_MAX;
-pub(crate) use self::request::Request;
+pub(crate) use self::request::{Request, path_of};
 pub(crate) use self::scan_pool::ScanPool;
 
 /// What a query may cost to run on the caller's thread, in documents passed through unread.

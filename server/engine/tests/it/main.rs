@@ -6,5 +6,6 @@ mod commits;
 mod concurrency;
 mod failures;
 mod idempotency;
+mod indexes_life;
 mod query_naive;
 mod support;
