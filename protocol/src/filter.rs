@@ -189,7 +189,10 @@ impl Filter {
     /// # Errors
     /// If the constant does not fit the operator or the field.
     pub fn compare(field: FieldRef, operator: Operator, value: Value) -> Result<Self, InputError> {
-        let fail = |detail: String| Err(InputError::new(format!("the filter on `{field}`: {detail}")));
+        let fail = |detail: String| {
+            let field = excerpt(&field.to_string());
+            Err(InputError::new(format!("the filter on `{field}`: {detail}")))
+        };
         match (operator, &value) {
             (operator, Value::Array(values))
                 if operator.takes_list() && values.len() > FILTER_LIST_VALUES_MAX =>

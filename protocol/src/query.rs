@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::error::excerpt;
 use crate::json_input::object;
 use crate::limits::{OFFSET_MAX, ORDER_BY_FIELDS_MAX, SELECT_FIELDS_MAX};
 use crate::path::check_id;
@@ -274,7 +275,10 @@ impl Query {
             {
                 return fail(
                     "orderBy",
-                    format!("`orderBy` names the field `{}` twice", order.field),
+                    format!(
+                        "`orderBy` names the field `{}` twice",
+                        excerpt(&order.field.to_string())
+                    ),
                 );
             }
         }
@@ -568,7 +572,7 @@ impl<'de> Deserialize<'de> for OrderBy {
                     Some(other) => {
                         return Err(de::Error::custom(format!(
                             "`{}` is not a direction: it is `asc` or `desc`",
-                            crate::error::excerpt(other)
+                            excerpt(other)
                         )));
                     }
                 };

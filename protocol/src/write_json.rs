@@ -94,7 +94,8 @@ impl WriteData {
             .find(|(_, transform)| *transform == Transform::Delete)
         {
             Some((path, _)) => Err(InputError::new(format!(
-                "the field `{path}` has `$delete`, which stands only in merge and update, not in {kind}"
+                "the field `{}` has `$delete`, which stands only in merge and update, not in {kind}",
+                excerpt(&path.to_string())
             ))),
             None => Ok(self),
         }
@@ -181,7 +182,8 @@ impl<'de> Visitor<'de> for UpdateVisitor {
             for (inner, transform) in sink.transforms {
                 if transform == Transform::Delete {
                     return Err(de::Error::custom(format!(
-                        "`$delete` stands inside the new value of `{path}`; name the whole field path as the key instead"
+                        "`$delete` stands inside the new value of `{}`; name the whole field path as the key instead",
+                        excerpt(&path.to_string())
                     )));
                 }
                 let segments = path.segments().iter().chain(inner.segments()).cloned().collect();
@@ -200,7 +202,9 @@ impl<'de> Visitor<'de> for UpdateVisitor {
                 && first.is_prefix_of(second)
             {
                 return Err(de::Error::custom(format!(
-                    "the field paths `{first}` and `{second}` overlap"
+                    "the field paths `{}` and `{}` overlap",
+                    excerpt(&first.to_string()),
+                    excerpt(&second.to_string())
                 )));
             }
         }

@@ -60,8 +60,15 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &[String]) -> Result<(), Fa
             .arg(workspace.tools().join("bin/cargo-fuzz"))
             .args(["fuzz", "run", "--fuzz-dir"])
             .arg(folder)
-            .arg(&target)
-            .args(["--", &format!("-max_total_time={seconds}")]);
+            .arg(&target);
+        let seeds = folder.join("seeds").join(&target);
+        if seeds.is_dir() {
+            // What is found goes to the first folder, which libFuzzer wants to be there.
+            let corpus = folder.join("corpus").join(&target);
+            fs::create_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
+            command.arg(corpus).arg(seeds);
+        }
+        command.args(["--", &format!("-max_total_time={seconds}")]);
         // rustup chooses the compiler; the cargo that started this program must not.
         command
             .env_remove("CARGO")

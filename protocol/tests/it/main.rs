@@ -4,5 +4,6 @@
 
 mod arbitrary;
 mod filter_expression;
+mod fuzzing;
 mod properties;
 mod spec;

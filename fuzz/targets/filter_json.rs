@@ -1,0 +1,5 @@
+//! Filters as JSON.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| andiron_protocol::fuzzing::filter_json(bytes));

@@ -1,0 +1,5 @@
+//! Value JSON.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| andiron_protocol::fuzzing::value_json(bytes));
