@@ -5,6 +5,7 @@
 //! - scope `Collection`: the path of the parent document (empty for a root collection), the fields, the document's id;
 //! - scope `Group`: the fields, the document's whole path.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use andiron_protocol::limits::ORDER_BY_FIELDS_MAX;
@@ -177,7 +178,7 @@ impl IndexDefinition {
     }
 
     /// What a write changes in the index with this number: the entries that only the data before it has are removed, and
-    /// those that only the data after it has are added.
+    /// those that only the data after it has are added. In the order of their keys.
     pub fn entry_changes(
         &self,
         index: IndexId,
@@ -185,20 +186,29 @@ impl IndexDefinition {
         before: Option<&Map>,
         after: Option<&Map>,
     ) -> Vec<EntryChange> {
+        // Both are sorted, so one walk along them finds what only one of them has.
         let keys = |data: Option<&Map>| data.map_or_else(Vec::new, |data| self.entry_keys(path, data));
-        let (old, new) = (keys(before), keys(after));
-        // Both are sorted.
-        let only = |keys: &[Vec<u8>], others: &[Vec<u8>], added| -> Vec<EntryChange> {
-            let lacking = |key: &&Vec<u8>| others.binary_search(key).is_err();
-            let change = |key: &Vec<u8>| EntryChange {
-                index,
-                key: key.clone(),
-                added,
+        let mut old = keys(before).into_iter().peekable();
+        let mut new = keys(after).into_iter().peekable();
+        let mut changes = Vec::new();
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (Some(old), Some(new)) => old.cmp(new),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
             };
-            keys.iter().filter(lacking).map(change).collect()
-        };
-        let mut changes = only(&old, &new, false);
-        changes.extend(only(&new, &old, true));
+            let (key, added) = match order {
+                Ordering::Less => (old.next(), false),
+                Ordering::Greater => (new.next(), true),
+                Ordering::Equal => {
+                    old.next();
+                    new.next();
+                    continue;
+                }
+            };
+            changes.extend(key.map(|key| EntryChange { index, key, added }));
+        }
         changes
     }
 

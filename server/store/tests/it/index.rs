@@ -4,7 +4,7 @@ use andiron_protocol::limits::INDEXED_VALUE_BYTES_MAX;
 use andiron_protocol::{Direction, DocumentPath, Map, Source, Value};
 use andiron_store::key::{cut_at, encode_element_overflow, encode_id, encode_path, encode_value};
 use andiron_store::{
-    ELEMENT_ENTRIES_MAX, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexFieldKind, IndexScope,
+    ELEMENT_ENTRIES_MAX, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexFieldKind, IndexId, IndexScope,
 };
 use proptest::prelude::*;
 
@@ -204,6 +204,40 @@ fn a_document_with_too_many_elements_has_one_entry_where_every_query_by_element_
         expected < null,
         "the place of the overflow is before all elements"
     );
+}
+
+#[test]
+fn a_write_changes_only_the_entries_that_differ() {
+    let index = definition("c", IndexScope::Group, &[("tags", IndexFieldKind::Elements)]);
+    let document = path("c/x");
+    let changes = |before: Option<Value>, after: Option<Value>| -> Vec<(Vec<u8>, bool)> {
+        let [before, after] = [before, after].map(|tags| tags.map(|tags| data([("tags", tags)])));
+        let changes = index.entry_changes(IndexId(7), &document, before.as_ref(), after.as_ref());
+        assert!(changes.iter().all(|change| change.index == IndexId(7)));
+        changes
+            .into_iter()
+            .map(|change| (change.key, change.added))
+            .collect()
+    };
+    let key = |element: i64| {
+        index
+            .entry_keys(&document, &data([("tags", integers([element]))]))
+            .remove(0)
+    };
+    let some = |elements: &[i64]| Some(integers(elements.iter().copied()));
+    assert_eq!(changes(None, some(&[1, 2])), [(key(1), true), (key(2), true)]);
+    assert_eq!(changes(some(&[1, 2]), None), [(key(1), false), (key(2), false)]);
+    let expected = [(key(1), false), (key(3), true), (key(5), false), (key(6), true)];
+    assert_eq!(changes(some(&[1, 2, 4, 5]), some(&[6, 4, 3, 2])), expected);
+    assert_eq!(
+        changes(
+            some(&[1, 2]),
+            Some(Value::Array(vec![Value::Double(2.0), Value::Integer(1)]))
+        ),
+        []
+    );
+    assert_eq!(changes(some(&[1]), Some(Value::Null)), [(key(1), false)]);
+    assert_eq!(changes(None, None), []);
 }
 
 #[test]
