@@ -1,10 +1,10 @@
-//! Documents, conflicts, history and indexes: the parts of the contract that the tables make delicate.
+//! What the tables make delicate, beyond the suite that every store passes.
 
 use std::ops::{Bound, ControlFlow};
 
-use andiron_store::{Commit, CommitOutcome, IndexDefinition, IndexScope, LogRetention, ScanDirection, Store};
+use andiron_store::{Commit, IndexDefinition, IndexScope, LogRetention, ScanDirection, Store};
 
-use crate::support::{added, apply, collection, data, open, path, put, stored, version};
+use crate::support::{apply, data, open, path, put, stored, version, write};
 
 #[test]
 fn what_was_finished_is_there_after_opening_again() {
@@ -19,17 +19,7 @@ fn what_was_finished_is_there_after_opening_again() {
 }
 
 #[test]
-fn a_snapshot_is_fixed_when_it_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let snapshot = store.snapshot().unwrap();
-    put(&store, &[("a/1", Some("{}"))]).unwrap();
-    assert_eq!(snapshot.get_stored(&path("a/1")).unwrap(), None);
-    assert_eq!(snapshot.version().unwrap(), version(0));
-}
-
-#[test]
-fn a_group_that_is_dropped_leaves_nothing() {
+fn a_number_that_a_dropped_group_gave_means_nothing_later() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let mut group = store.begin().unwrap();
@@ -40,69 +30,7 @@ fn a_group_that_is_dropped_leaves_nothing() {
     put(&store, &[("b/1", Some("{}"))]).unwrap();
     put(&store, &[("a/1", Some("[1]"))]).unwrap();
     assert_eq!(data(&store, "a/1").as_deref(), Some("[1]"));
-    assert_eq!(store.check().unwrap(), Vec::<String>::new());
-}
-
-#[test]
-fn a_conflict_leaves_the_group_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    put(&store, &[("a/1", Some("{}"))]).unwrap();
-    let mut group = store.begin().unwrap();
-    apply(&mut *group, 2, &[("a/2", Some("{}"))]).unwrap();
-    let mut write = crate::support::write(group.snapshot(), "a/1", Some("[]"));
-    write.before = None;
-    let created = Commit {
-        writes: vec![write.clone()],
-        ..Commit::default()
-    };
-    let conflict = CommitOutcome::Conflict(path("a/1"));
-    assert_eq!(group.apply(&created, version(3)).unwrap(), conflict);
-    let both = Commit {
-        writes: vec![crate::support::write(group.snapshot(), "a/3", Some("{}")), write],
-        ..Commit::default()
-    };
-    assert_eq!(group.apply(&both, version(3)).unwrap(), conflict);
-    assert_eq!(group.last_version(), version(2));
-    group.finish().unwrap();
-    assert_eq!(data(&store, "a/2").as_deref(), Some("{}"));
-    assert_eq!(data(&store, "a/3"), None);
-}
-
-#[test]
-fn history_is_read_back_across_deletions_and_trimming() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    put(&store, &[("a/1", Some("[1]"))]).unwrap();
-    put(&store, &[("a/1", Some("[2]"))]).unwrap();
-    put(&store, &[("a/1", None)]).unwrap();
-    put(&store, &[("a/1", Some("[4]"))]).unwrap();
-    put(&store, &[("a/1", None), ("b/1", Some("{}"))]).unwrap();
-    let at = |micros| {
-        let snapshot = store.snapshot().unwrap();
-        snapshot.get_at(&path("a/1"), version(micros)).unwrap()
-    };
-    assert_eq!(at(0), None);
-    assert_eq!(at(1), Some(stored("a/1", 1, 1, "[1]")));
-    assert_eq!(at(2), Some(stored("a/1", 2, 1, "[2]")));
-    assert_eq!(at(3), None);
-    assert_eq!(at(4), Some(stored("a/1", 4, 4, "[4]")));
-    assert_eq!(at(5), None);
-    assert_eq!(store.check().unwrap(), Vec::<String>::new());
-
-    let mut group = store.begin().unwrap();
-    let trimmed = group.trim_log(LogRetention {
-        after: version(3),
-        bytes_max: u64::MAX,
-        step_changes_max: 100,
-    });
-    assert_eq!(
-        (trimmed.as_ref().unwrap().removed, trimmed.unwrap().more),
-        (3, false)
-    );
-    group.finish().unwrap();
-    assert_eq!(at(3), None);
-    assert_eq!(at(4), Some(stored("a/1", 4, 4, "[4]")));
+    assert_eq!(data(&store, "b/1").as_deref(), Some("{}"));
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
 }
 
@@ -115,12 +43,7 @@ fn a_collection_that_is_forgotten_can_be_written_again() {
     put(&store, &[("a/1", None)]).unwrap();
     let old = store.snapshot().unwrap();
     let mut group = store.begin().unwrap();
-    let all = LogRetention {
-        after: version(i64::MAX),
-        bytes_max: 0,
-        step_changes_max: 100,
-    };
-    group.trim_log(all).unwrap();
+    group.trim_log(everything()).unwrap();
     apply(&mut *group, 3, &[("a/1", Some("[3]"))]).unwrap();
     group.finish().unwrap();
     assert_eq!(old.get_stored(&path("a/1")).unwrap(), None);
@@ -131,105 +54,124 @@ fn a_collection_that_is_forgotten_can_be_written_again() {
 }
 
 #[test]
-fn collections_come_in_the_order_of_paths() {
+fn forgetting_that_is_undone_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    put(
-        &store,
-        &[
-            ("a-b/1", Some("{}")),
-            ("a/1/c/1", Some("{}")),
-            ("a/1", Some("{}")),
-        ],
-    )
-    .unwrap();
+    put(&store, &[("a/1", Some("{}"))]).unwrap();
     put(&store, &[("a/1", None)]).unwrap();
-    let snapshot = store.snapshot().unwrap();
-    assert_eq!(
-        snapshot.collections(None, 10).unwrap(),
-        [collection("a/1/c"), collection("a-b")]
-    );
-    assert_eq!(snapshot.collection_names(Some(&path("a/1"))).unwrap(), ["c"]);
-    assert_eq!(snapshot.collection_names(None).unwrap(), ["a-b"]);
-}
-
-#[test]
-fn a_scan_goes_both_ways_within_its_bounds() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    put(
-        &store,
-        &[("a/1", Some("{}")), ("a/2", Some("{}")), ("a/3", Some("{}"))],
-    )
-    .unwrap();
-    let snapshot = store.snapshot().unwrap();
-    let ids = |from, to, direction| {
-        let mut ids = Vec::new();
-        snapshot
-            .scan_collection(&collection("a"), (from, to), direction, &mut |row| {
-                ids.push(row.id.to_owned());
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        ids.join("")
-    };
-    use Bound::{Excluded, Included, Unbounded};
-    assert_eq!(ids(Unbounded, Unbounded, ScanDirection::Backward), "321");
-    assert_eq!(ids(Excluded("1"), Included("3"), ScanDirection::Forward), "23");
-    assert_eq!(ids(Included("1"), Excluded("3"), ScanDirection::Forward), "12");
-    assert_eq!(ids(Included("3"), Excluded("1"), ScanDirection::Forward), "");
-}
-
-#[test]
-fn an_index_is_scanned_with_its_documents_and_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    put(&store, &[("a/1", Some("[1]")), ("a/2", Some("[2]"))]).unwrap();
     let mut group = store.begin().unwrap();
-    let index = group.create_index(&definition()).unwrap();
-    group
-        .add_entries(index, &[(vec![9], path("a/1")), (vec![8], path("a/2"))])
-        .unwrap();
-    let mut write = crate::support::write(group.snapshot(), "a/3", Some("[3]"));
-    write.entries = vec![added(index, &[8, 0])];
-    let commit = Commit {
-        writes: vec![write],
-        ..Commit::default()
-    };
-    assert_eq!(group.apply(&commit, version(2)).unwrap(), CommitOutcome::Applied);
-    group.finish_index(index).unwrap();
-    group.finish().unwrap();
+    group.trim_log(everything()).unwrap();
+    apply(&mut *group, 3, &[("a/1", Some("[3]"))]).unwrap();
+    drop(group);
+    put(&store, &[("a/1", Some("[4]"))]).unwrap();
+    assert_eq!(data(&store, "a/1").as_deref(), Some("[4]"));
+    let snapshot = store.snapshot().unwrap();
+    let old = snapshot.get_at(&path("a/1"), version(1)).unwrap();
+    assert_eq!(old, Some(stored("a/1", 1, 1, "{}")));
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
 
+#[test]
+fn history_goes_on_with_versions_that_no_clock_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let late = 1 << 52;
+    let versions = [7, late - 1, late, late + 1, i64::MAX - 1, i64::MAX];
+    for (step, at) in versions.into_iter().enumerate() {
+        let mut group = store.begin().unwrap();
+        let data = (step != 3).then(|| format!("[{step}]"));
+        apply(&mut *group, at, &[("a/1", data.as_deref()), ("a/2", Some("{}"))]).unwrap();
+        group.finish().unwrap();
+    }
     let snapshot = store.snapshot().unwrap();
-    let ids = |from: Bound<&[u8]>, to: Bound<&[u8]>, direction| {
-        let mut ids = String::new();
+    for (step, at) in versions.into_iter().enumerate() {
+        let found = snapshot.get_at(&path("a/1"), version(at)).unwrap();
+        let expected = (step != 3).then(|| format!("[{step}]"));
+        assert_eq!(found.map(|found| found.data.to_string()), expected);
+        let mut after = Vec::new();
         snapshot
-            .scan_index(index, (from, to), direction, &mut |_, row| {
-                ids.push_str(row.id);
+            .changes(version(at), &mut |change| {
+                after.push(change.version.as_micros());
                 ControlFlow::Continue(())
             })
             .unwrap();
-        ids
-    };
-    use Bound::{Excluded, Included, Unbounded};
-    assert_eq!(ids(Unbounded, Unbounded, ScanDirection::Forward), "231");
-    assert_eq!(ids(Unbounded, Unbounded, ScanDirection::Backward), "132");
-    assert_eq!(ids(Excluded(&[8]), Included(&[9]), ScanDirection::Forward), "31");
-    assert_eq!(
-        ids(Included(&[8]), Excluded(&[8, 0]), ScanDirection::Forward),
-        "2"
-    );
-    assert_eq!(snapshot.count_index(index, (Unbounded, Unbounded), 2).unwrap(), 2);
+        after.dedup();
+        assert_eq!(after, versions[step + 1..]);
+    }
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
 
+#[test]
+fn more_indexes_than_statements_are_kept_can_be_used_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    put(&store, &[("a/1", Some("{}"))]).unwrap();
     let mut group = store.begin().unwrap();
-    group.drop_index(index).unwrap();
+    let indexes: Vec<_> = (0..300)
+        .map(|_| {
+            let index = group.create_index(&definition()).unwrap();
+            group.add_entries(index, &[(vec![1], path("a/1"))]).unwrap();
+            group.finish_index(index).unwrap();
+            index
+        })
+        .collect();
     group.finish().unwrap();
-    assert_eq!(snapshot.count_index(index, (Unbounded, Unbounded), 9).unwrap(), 3);
-    let later = store.snapshot().unwrap();
-    assert!(later.count_index(index, (Unbounded, Unbounded), 9).is_err());
-    let mut group = store.begin().unwrap();
-    assert_ne!(group.create_index(&definition()).unwrap(), index);
+    let snapshot = store.snapshot().unwrap();
+    let everything = (Bound::Unbounded, Bound::Unbounded);
+    for _ in 0..2 {
+        for index in &indexes {
+            let mut found = 0;
+            snapshot
+                .scan_index(*index, everything, ScanDirection::Backward, &mut |_, _| {
+                    found += 1;
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            assert_eq!(found, 1);
+        }
+    }
+}
+
+#[test]
+fn what_a_caller_must_not_do_is_refused_and_the_group_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    put(&store, &[("a/1", Some("{}"))]).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let update = write(&*snapshot, "a/1", Some("[]"));
+    let nothing = write(&*snapshot, "a/2", None);
+    let creations = (0..1025).map(|number| write(&*snapshot, &format!("b/{number}"), Some("{}")));
+    let cases = [
+        (vec![update.clone(), update], "writes `a/1` twice"),
+        (vec![nothing], "there is no document `a/2`"),
+        (creations.collect(), "has 1025 writes"),
+    ];
+    for (writes, expected) in cases {
+        let commit = Commit {
+            writes,
+            ..Commit::default()
+        };
+        let mut group = store.begin().unwrap();
+        let error = group.apply(&commit, version(2)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let error = group
+            .apply(&Commit::default(), version(2))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("has met an error before"), "{error}");
+        assert!(group.finish().is_err());
+    }
+    assert_eq!(store.snapshot().unwrap().version().unwrap(), version(1));
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+/// Trims the whole log.
+fn everything() -> LogRetention {
+    LogRetention {
+        after: version(i64::MAX),
+        bytes_max: 0,
+        step_changes_max: 100,
+    }
 }
 
 fn definition() -> IndexDefinition {

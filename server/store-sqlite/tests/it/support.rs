@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use andiron_protocol::{CollectionPath, DocumentPath, Version};
+use andiron_protocol::{DocumentPath, Version};
 use andiron_store::{
-    Commit, CommitOutcome, DocumentWrite, EntryChange, Group, IndexId, Snapshot, Store, StoreError,
-    StoredDocument,
+    Commit, CommitOutcome, DocumentWrite, Group, Snapshot, Store, StoreError, StoredDocument,
 };
 use andiron_store_sqlite::{SqliteOptions, SqliteStore};
 
@@ -15,10 +14,6 @@ pub(crate) fn open(folder: &Path) -> SqliteStore {
 }
 
 pub(crate) fn path(text: &str) -> DocumentPath {
-    text.parse().unwrap()
-}
-
-pub(crate) fn collection(text: &str) -> CollectionPath {
     text.parse().unwrap()
 }
 
@@ -77,14 +72,6 @@ pub(crate) fn stored(text: &str, at: i64, created: i64, data: &str) -> StoredDoc
         version: version(at),
         created: version(created),
         data: Arc::from(data),
-    }
-}
-
-pub(crate) fn added(index: IndexId, key: &[u8]) -> EntryChange {
-    EntryChange {
-        index,
-        key: key.to_vec(),
-        added: true,
     }
 }
 
