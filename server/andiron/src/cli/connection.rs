@@ -3,10 +3,11 @@
 //! A folder whose server is running is reached through that server's local socket. Else the command opens the folder
 //! itself, as a server that only its owner can reach, so that there is one way of asking.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use andiron_auth::SecretText;
+use andiron_protocol::{CollectionPath, InputError};
 use andiron_store::StoreError;
 use clap::Args;
 
@@ -26,10 +27,16 @@ const SOCKET_POLL: Duration = Duration::from_millis(25);
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConnectionArguments {
     /// The project folder; if its server is running, the command goes through it [default: .]
-    #[arg(long, value_name = "DIR", env = "ANDIRON_DIR", conflicts_with = "url")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "ANDIRON_DIR",
+        hide_env_values = true,
+        conflicts_with = "url"
+    )]
     dir: Option<PathBuf>,
     /// A server by its URL, as in `https://example.org`; needs --key
-    #[arg(long, value_name = "URL", env = "ANDIRON_URL")]
+    #[arg(long, value_name = "URL", env = "ANDIRON_URL", hide_env_values = true)]
     url: Option<String>,
     /// The service key for --url; better in ANDIRON_KEY, since other users can see the arguments of a process
     #[arg(long, value_name = "KEY", env = "ANDIRON_KEY", hide_env_values = true)]
@@ -45,19 +52,36 @@ pub(crate) enum Expectation {
     HasData,
 }
 
+/// The collection that an argument names.
+pub(crate) fn collection(argument: &str, path: &str) -> Result<CollectionPath, AndironError> {
+    let usage = |detail: &str| AndironError::Usage(format!("{argument}: {detail}"));
+    let collection: CollectionPath = path.parse().map_err(|error: InputError| usage(&error.detail))?;
+    if collection.is_system() {
+        return Err(usage(&format!(
+            "`{collection}`: collections whose names begin with `_` are the system's own"
+        )));
+    }
+    Ok(collection)
+}
+
 /// A server to ask, and to close if it is our own.
 pub(crate) struct Session {
     address: ServerAddress,
     own: Option<Server>,
 }
 
-impl Session {
-    /// Finds or opens what the arguments name.
-    pub(crate) async fn open(
-        arguments: &ConnectionArguments,
-        expectation: Expectation,
-    ) -> Result<Self, AndironError> {
-        match (&arguments.url, &arguments.key) {
+/// What the arguments of a command name.
+pub(crate) enum Target {
+    /// A server by its URL.
+    Url(ServerAddress),
+    /// A project folder.
+    Folder(Box<Project>),
+}
+
+impl ConnectionArguments {
+    /// Says what is named, without looking whether it is there.
+    pub(crate) fn target(&self) -> Result<Target, AndironError> {
+        match (&self.url, &self.key) {
             (Some(url), Some(key)) => {
                 let address = ServerAddress::url(url, &SecretText::new(key.clone()))?;
                 if address.is_exposed() {
@@ -65,15 +89,28 @@ impl Session {
                         "warning: `{url}` is not encrypted; whoever is on the way can read the key and the data"
                     ));
                 }
-                Ok(Self { address, own: None })
+                Ok(Target::Url(address))
             }
             (Some(_), None) => Err(AndironError::Usage(
                 "--url needs a service key: --key or ANDIRON_KEY".to_owned(),
             )),
             (None, _) => {
-                let folder = arguments.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-                Self::open_folder(&Project::open(&folder, &[])?, expectation).await
+                let folder = self.dir.as_deref().unwrap_or(Path::new("."));
+                Ok(Target::Folder(Box::new(Project::open(folder, &[])?)))
             }
+        }
+    }
+}
+
+impl Session {
+    /// Finds or opens what a command names.
+    pub(crate) async fn open(target: &Target, expectation: Expectation) -> Result<Self, AndironError> {
+        match target {
+            Target::Url(address) => Ok(Self {
+                address: address.clone(),
+                own: None,
+            }),
+            Target::Folder(project) => Self::open_folder(project, expectation).await,
         }
     }
 

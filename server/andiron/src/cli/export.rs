@@ -6,7 +6,7 @@
 use std::io::{BufWriter, Write as _};
 use std::time::Instant;
 
-use andiron_protocol::{CollectionPath, InputError};
+use andiron_protocol::CollectionPath;
 use bytes::Bytes;
 use clap::Args;
 use http::Method;
@@ -15,7 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::AndironError;
-use crate::cli::connection::{ConnectionArguments, Expectation, Session};
+use crate::cli::connection::{self, ConnectionArguments, Expectation, Session};
 use crate::cli::output::{counted, note, output_error};
 use crate::cli::progress::{Done, Progress};
 use crate::client::Client;
@@ -33,16 +33,10 @@ pub(crate) struct ExportArguments {
 
 pub(crate) async fn export(arguments: ExportArguments) -> Result<(), AndironError> {
     let only = match &arguments.collection {
-        Some(path) => Some(path.parse::<CollectionPath>()?),
+        Some(path) => Some(connection::collection("COLLECTION", path)?),
         None => None,
     };
-    if only.as_ref().is_some_and(CollectionPath::is_system) {
-        return Err(InputError::new(
-            "collections whose names begin with `_` are the system's own and cannot be exported",
-        )
-        .into());
-    }
-    let session = Session::open(&arguments.connection, Expectation::HasData).await?;
+    let session = Session::open(&arguments.connection.target()?, Expectation::HasData).await?;
     let progress = Progress::begin("exporting", None, "document");
     let began = Instant::now();
     let exported = write_all(&mut session.client(), only.as_ref(), &progress).await;

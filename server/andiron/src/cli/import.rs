@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use andiron_protocol::CollectionPath;
 use andiron_protocol::limits::COMMIT_WRITES_MAX;
 use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::AndironError;
-use crate::cli::connection::{ConnectionArguments, Expectation, Session};
+use crate::cli::connection::{self, ConnectionArguments, Expectation, Session};
 use crate::cli::output::{self, counted, grouped};
 use crate::cli::progress::{Done, Progress};
 use crate::import::{
@@ -49,7 +48,7 @@ pub(crate) struct ImportArguments {
     /// Replace documents that exist instead of leaving them alone
     #[arg(long)]
     replace: bool,
-    /// Write every rejected record's place and reason to this file, one JSON object a line
+    /// Write every rejected record with its place and the reason to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Documents in one commit
@@ -66,7 +65,7 @@ pub(crate) struct ImportArguments {
 impl ImportArguments {
     fn plan(&self) -> Result<Plan, AndironError> {
         let collection = match &self.collection {
-            Some(path) => Some(path.parse::<CollectionPath>()?),
+            Some(path) => Some(connection::collection("--collection", path)?),
             None => None,
         };
         let is_tsv = self
@@ -98,12 +97,14 @@ impl ImportArguments {
 
 pub(crate) async fn import(arguments: ImportArguments) -> Result<(), AndironError> {
     let plan = arguments.plan()?;
+    let target = arguments.connection.target()?;
     // Before the server is looked for: a wrong file name should not cost anything.
-    let source = Source::open(&arguments.file)?;
+    let source = Source::open(&arguments.file, arguments.format)?;
     let progress = Progress::begin("importing", source.bytes, "record");
     let reader = Reader::new(source, plan)?;
+    let makes_ids = reader.makes_ids();
     let mut rejects = Rejects::new(arguments.rejects.as_deref())?;
-    let session = Session::open(&arguments.connection, Expectation::MayBegin).await?;
+    let session = Session::open(&target, Expectation::MayBegin).await?;
     let on_existing = if arguments.replace {
         OnExisting::Replace
     } else {
@@ -127,16 +128,27 @@ pub(crate) async fn import(arguments: ImportArguments) -> Result<(), AndironErro
         Ok(()) => {
             output::print(&format!("{summary}\n"))?;
             if rejected > 0 {
+                // A file that was mended is another file, whose records get other ids.
+                let advice = if makes_ids {
+                    "; import them from a file of their own when they are mended (--rejects FILE writes one)"
+                } else {
+                    ""
+                };
                 return Err(AndironError::Incomplete(format!(
-                    "{} rejected; nothing of {} was imported",
-                    counted(rejected, "record"),
-                    if rejected == 1 { "it" } else { "them" }
+                    "{} rejected{advice}",
+                    counted(rejected, "record")
                 )));
             }
             Ok(())
         }
         Err(error) => {
-            output::note(&format!("{summary}; run the same command again to go on"));
+            let advice = match &error {
+                AndironError::Unreachable { .. } | AndironError::Refused { .. } => {
+                    "; run the same command again to go on"
+                }
+                _ => "",
+            };
+            output::note(&format!("{summary}{advice}"));
             Err(error)
         }
     }
@@ -250,9 +262,9 @@ impl Rejects {
 
     fn add(&mut self, rejection: &Rejection, progress: &Progress) -> Result<(), AndironError> {
         self.count += 1;
-        let Rejection { place, reason } = rejection;
+        let Rejection { place, reason, text } = rejection;
         if let Some((path, file)) = &mut self.file {
-            let line = serde_json::json!({ "record": place.number, "line": place.line, "reason": reason });
+            let line = serde_json::json!({ "record": place.number, "line": place.line, "reason": reason, "text": text });
             writeln!(file, "{line}").map_err(AndironError::file("writing", path.clone()))?;
         }
         if self.count <= REJECTIONS_SHOWN_MAX {

@@ -61,7 +61,7 @@ pub(crate) async fn key(action: KeyAction) -> Result<(), AndironError> {
             (connection, Expectation::HasData)
         }
     };
-    let session = Session::open(connection, expectation).await?;
+    let session = Session::open(&connection.target()?, expectation).await?;
     let done = perform(&action, &mut session.client()).await;
     session.close().await;
     output::print(&done?)

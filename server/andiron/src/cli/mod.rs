@@ -21,9 +21,11 @@ use crate::AndironError;
 use crate::config::FlagValue;
 
 const AFTER_HELP: &str = "\
-Settings come from flags, then ANDIRON_* variables, then andiron.toml in the project folder, then defaults;
-`andiron config show` tells which holds and why. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
-3 done in part (rejected records, problems found), 74 the disk failed and the server must be started again.";
+Settings come from flags, then ANDIRON_* variables, then andiron.toml in the project folder, then defaults; `andiron \
+config show` tells which holds and why.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 done in part (rejected records, problems found), 74 the \
+disk failed and the server must be started again.";
 
 /// A self-hosted backend in one program: documents, queries and atomic commits over HTTP.
 #[derive(Debug, Parser)]
@@ -75,7 +77,13 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 struct FolderArguments {
     /// The project folder
-    #[arg(long, value_name = "DIR", default_value = ".", env = "ANDIRON_DIR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        env = "ANDIRON_DIR",
+        hide_env_values = true
+    )]
     dir: PathBuf,
 }
 

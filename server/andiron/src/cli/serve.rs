@@ -84,6 +84,8 @@ fn greeting(address: SocketAddr, server: &Server, key: Option<&SecretText>) -> S
             ),
         );
     }
+    // Sets it off from the log on a terminal, and tells programs that this is all.
+    text.push('\n');
     text
 }
 

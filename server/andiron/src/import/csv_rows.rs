@@ -56,6 +56,11 @@ impl<R: Read> CsvRows<R> {
                     "the first row names the fields, and one name is empty",
                 ));
             }
+            // The reader of documents knows which names there may be.
+            let probe = serde_json::json!({ name: null }).to_string();
+            if let Err(error) = andiron_protocol::data_from_json(probe.as_bytes()) {
+                return Err(malformed(1, &error.detail));
+            }
             if fields.iter().any(|field| field == name) {
                 return Err(malformed(1, &format!("there are two fields named `{name}`")));
             }
@@ -78,6 +83,14 @@ impl<R: Read> CsvRows<R> {
         }
         let line = self.row.position().map_or(0, csv::Position::line);
         Ok(Some((line, self.data())))
+    }
+
+    /// The row that was read last, as CSV.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        // Writing to memory does not fail, and what is shown is only for people.
+        let _ = writer.write_byte_record(&self.row);
+        writer.into_inner().unwrap_or_default().trim_ascii_end().to_vec()
     }
 
     fn data(&self) -> std::result::Result<Map, String> {

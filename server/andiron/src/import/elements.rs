@@ -239,7 +239,10 @@ mod tests {
 
     #[test]
     fn an_element_that_is_broken_inside_does_not_end_the_array() {
-        assert_eq!(texts(r#"[{"a":},{"b":1]},nul]"#), [r#"{"a":}"#, r#"{"b":1]"#]);
+        assert_eq!(
+            texts(r#"[{"a":},{"b":01,},nul,{"c"}]"#),
+            [r#"{"a":}"#, r#"{"b":01,}"#, "nul", r#"{"c"}"#]
+        );
     }
 
     #[test]

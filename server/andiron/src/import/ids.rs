@@ -57,6 +57,6 @@ mod tests {
             .map(|number| print("a").id(number))
             .to_vec();
         assert!(ids.is_sorted() && ids.iter().all(|id| id.len() == 26), "{ids:?}");
-        assert_eq!(print("a").id(33), "0000000000sabkgppgn0000011");
+        assert_eq!(print("a").id(33), "0000000000sabr24pa30000011");
     }
 }

@@ -22,8 +22,6 @@ use crate::import::record::{Destination, NewDocument, Place, Rejection, is_whole
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// Bytes at the beginning of a file by which its form is recognised.
-const SAMPLE_BYTES: usize = 64 * 1024;
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -63,7 +61,7 @@ impl Source {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(crate) fn open(path: &Path) -> Result<Self, AndironError> {
+    pub(crate) fn open(path: &Path, format: Option<Format>) -> Result<Self, AndironError> {
         let reading = |source| AndironError::File {
             doing: "reading",
             path: path.to_owned(),
@@ -80,20 +78,11 @@ impl Source {
         if !metadata.is_file() {
             return Ok(Self::piped(path, Box::new(file)));
         }
-        let mut hasher = Sha256::new();
-        let mut whole = File::open(path).map_err(reading)?;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            match whole.read(&mut buffer).map_err(reading)? {
-                0 => break,
-                read => hasher.update(&buffer[..read]),
-            }
-        }
         Ok(Self {
             name: path.to_owned(),
+            fingerprint: read_through(path, format).map_err(reading)?,
             input: Box::new(file),
             bytes: Some(metadata.len()),
-            fingerprint: Fingerprint::of(hasher),
         })
     }
 
@@ -150,18 +139,12 @@ impl Reader {
         let mut input = BufReader::with_capacity(BUFFER_BYTES, counted);
         skip_byte_order_mark(&mut input).map_err(reading)?;
         let sample = input.fill_buf().map_err(reading)?;
-        let sample = &sample[..sample.len().min(SAMPLE_BYTES)];
         let format = match plan.format {
             Some(format) => format,
             None => recognise(&source.name, sample)?,
         };
         let destination = match plan.collection {
             Some(path) => {
-                if path.is_system() {
-                    return Err(AndironError::Usage(format!(
-                        "--collection `{path}`: collections whose names begin with `_` are the system's own"
-                    )));
-                }
                 // With a format given the user has said what the lines are.
                 let is_export =
                     plan.format.is_none() && format == Format::Ndjson && first_line_is_document(sample);
@@ -178,7 +161,9 @@ impl Reader {
                     fingerprint: source.fingerprint,
                 }
             }
-            None if format == Format::Ndjson && plan.id_field.is_none() => Destination::OwnPath,
+            None if format == Format::Ndjson && plan.id_field.is_none() && first_line_is_document(sample) => {
+                Destination::OwnPath
+            }
             None => {
                 return Err(AndironError::Usage(
                     "--collection is needed: which collection do the records go to? \
@@ -202,6 +187,11 @@ impl Reader {
         })
     }
 
+    /// Whether the ids of its documents are made of the file's contents.
+    pub(crate) fn makes_ids(&self) -> bool {
+        matches!(self.destination, Destination::Collection { id_field: None, .. })
+    }
+
     /// Bytes of the file that have been read, told while it is read.
     pub(crate) fn consumed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.consumed)
@@ -223,7 +213,8 @@ impl Reader {
                         line,
                     };
                     let document = data.and_then(|data| self.destination.document_of(place, &data));
-                    return Ok(Some(document.map_err(|reason| Rejection { place, reason })));
+                    let record = document.map_err(|reason| Rejection::new(place, reason, &rows.text()));
+                    return Ok(Some(record));
                 }
                 Ok(None) => return Ok(None),
                 Err(error) => Err(error),
@@ -248,7 +239,43 @@ impl Reader {
         } else {
             self.destination.document(place, &self.buffer)
         };
-        document.map_err(|reason| Rejection { place, reason })
+        // What is too long is only begun in the buffer, and too long to be repeated anyway.
+        document.map_err(|reason| Rejection::new(place, reason, &self.buffer))
+    }
+}
+
+/// Reads a file through for its fingerprint. An array that is broken is found here, before any of it is imported: once it
+/// was mended it would be another file, and what had been imported of it would come again with other ids.
+fn read_through(path: &Path, format: Option<Format>) -> std::io::Result<Fingerprint> {
+    let mut input = BufReader::with_capacity(
+        BUFFER_BYTES,
+        Hashed {
+            input: File::open(path)?,
+            hasher: Sha256::new(),
+        },
+    );
+    skip_byte_order_mark(&mut input)?;
+    let recognised = recognise(path, input.fill_buf()?).ok();
+    if format.or(recognised) == Some(Format::Json) {
+        let mut elements = Elements::new(&mut input);
+        let mut element = Vec::new();
+        while elements.next(&mut element)?.is_some() {}
+    }
+    std::io::copy(&mut input, &mut std::io::sink())?;
+    Ok(Fingerprint::of(input.into_inner().hasher))
+}
+
+/// Hashes what is read.
+struct Hashed {
+    input: File,
+    hasher: Sha256,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
     }
 }
 
@@ -267,7 +294,7 @@ impl Read for Counted {
     }
 }
 
-fn skip_byte_order_mark(input: &mut Input) -> std::io::Result<()> {
+fn skip_byte_order_mark(input: &mut impl BufRead) -> std::io::Result<()> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     if input.fill_buf()?.starts_with(MARK) {
         input.consume(MARK.len());
@@ -302,21 +329,27 @@ fn recognise(name: &Path, sample: &[u8]) -> Result<Format, AndironError> {
     }
 }
 
-fn first_line(sample: &[u8]) -> &[u8] {
+/// The first line, and whether its end is in the sample too.
+fn first_line(sample: &[u8]) -> (&[u8], bool) {
     let sample = sample.trim_ascii_start();
-    let end = sample.iter().position(|byte| *byte == b'\n');
-    &sample[..end.unwrap_or(sample.len())]
+    match sample.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&sample[..end], true),
+        None => (sample, false),
+    }
 }
 
-/// Whether the first line holds a whole object. A line longer than the sample is taken for one: objects over several
-/// lines have short ones.
+/// Whether the first line holds a whole object. One that goes on beyond the sample is taken for one: objects over
+/// several lines have short ones.
 fn first_line_is_object(sample: &[u8]) -> bool {
-    let line = first_line(sample);
-    line.len() >= SAMPLE_BYTES - 1 || serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+    let (line, is_whole) = first_line(sample);
+    !is_whole || serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
+/// Whether the first line is a document as an export has them. One that goes on beyond the sample is known by its
+/// beginning.
 fn first_line_is_document(sample: &[u8]) -> bool {
-    is_whole_document(first_line(sample))
+    let (line, is_whole) = first_line(sample);
+    is_whole_document(line) || (!is_whole && line.starts_with(b"{\"path\":\""))
 }
 
 #[cfg(test)]

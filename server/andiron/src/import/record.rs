@@ -33,11 +33,35 @@ pub(crate) struct NewDocument {
     pub(crate) data: Vec<u8>,
 }
 
+impl NewDocument {
+    /// The rejection of a record that could be read.
+    pub(crate) fn rejected(&self, reason: String) -> Rejection {
+        Rejection::new(self.place, reason, &self.data)
+    }
+}
+
 /// A record that does not, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) place: Place,
     pub(crate) reason: String,
+    /// The record itself, unless it is too long to be repeated.
+    pub(crate) text: Option<String>,
+}
+
+/// Bytes of a rejected record that are repeated.
+const REPEATED_BYTES_MAX: usize = 64 * 1024;
+
+impl Rejection {
+    /// A rejection that repeats the record.
+    pub(crate) fn new(place: Place, reason: String, text: &[u8]) -> Self {
+        let is_repeated = text.len() <= REPEATED_BYTES_MAX;
+        Self {
+            place,
+            reason,
+            text: is_repeated.then(|| String::from_utf8_lossy(text).into_owned()),
+        }
+    }
 }
 
 /// Where a record's document goes.

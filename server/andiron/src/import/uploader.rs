@@ -115,10 +115,7 @@ impl Uploader {
                     parts.push(missing);
                 }
                 Blame::Request => match split(part, &error) {
-                    Split::One(document) => rejections.push(Rejection {
-                        place: document.place,
-                        reason: error.to_string(),
-                    }),
+                    Split::One(document) => rejections.push(document.rejected(error.to_string())),
                     Split::Parts(first, second) => parts.extend([second, first]),
                 },
                 Blame::Server => return Err(error),
@@ -169,10 +166,10 @@ impl Uploader {
                     kept.push(document);
                 }
                 Some(first) if first.data == document.data => self.tally.present += 1,
-                Some(first) => rejections.push(Rejection {
-                    place: document.place,
-                    reason: format!("`{}` is already the document of {}", document.path, first.place),
-                }),
+                Some(first) => {
+                    let reason = format!("`{}` is already the document of {}", document.path, first.place);
+                    rejections.push(document.rejected(reason));
+                }
             }
         }
         kept
@@ -206,13 +203,13 @@ impl Uploader {
                         Certainty::Before => self.tally.present += 1,
                         Certainty::AfterRetry => self.tally.written += 1,
                     },
-                    Some(_) => rejections.push(Rejection {
-                        place: document.place,
-                        reason: format!(
+                    Some(_) => {
+                        let reason = format!(
                             "`{}` exists with other data; --replace would replace it",
                             document.path
-                        ),
-                    }),
+                        );
+                        rejections.push(document.rejected(reason));
+                    }
                 }
             }
         }

@@ -1,0 +1,18 @@
+//! The program as its users have it: every test starts the real binary.
+
+mod commands;
+mod crash;
+mod serve;
+mod transfer;
+
+use std::path::Path;
+
+/// The program under test.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_andiron"))
+}
+
+/// Runs a command of the program in a folder, to its end.
+fn run(folder: &Path, arguments: &[&str]) -> andiron_testkit::Output {
+    andiron_testkit::run(program(), folder, arguments)
+}
