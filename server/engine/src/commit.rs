@@ -10,8 +10,7 @@ use andiron_protocol::{
     Write, WriteData, WriteKind, apply_write, data_from_json, write_data_json,
 };
 use andiron_store::{
-    Commit, DocumentPredicate, DocumentWrite, QueryCheck, ReadCheck, Snapshot, StoreError,
-    StoredDocument,
+    Commit, DocumentPredicate, DocumentWrite, QueryCheck, ReadCheck, Snapshot, StoreError, StoredDocument,
 };
 
 use crate::access::{Access, authorize};

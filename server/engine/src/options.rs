@@ -25,6 +25,8 @@ pub struct EngineOptions {
     pub scan_threads: usize,
     /// Queries that may wait for such a thread; more are answered `unavailable`. Default 256.
     pub scan_queue_max: usize,
+    /// Streamed queries that may run at one time, each on a thread of its own; more are answered `unavailable`. Default 64.
+    pub streams_max: usize,
     /// How indexes come and go.
     pub indexes: IndexPolicy,
 }
@@ -52,6 +54,7 @@ impl Default for EngineOptions {
             query: QueryLimits::default(),
             scan_threads: 2,
             scan_queue_max: 256,
+            streams_max: 64,
             indexes: IndexPolicy::default(),
         }
     }

@@ -120,6 +120,9 @@ impl Engine {
             let end = context.query(&query, &mut sink, Thread::Own)?;
             Ok((sink, end.expect("a query ends on a thread of its own")))
         };
+        if options.stream {
+            return self.scans.run_stream(work).await;
+        }
         self.scans.run(work).await
     }
 

@@ -7,5 +7,6 @@ mod concurrency;
 mod failures;
 mod idempotency;
 mod indexes_life;
+mod query_behaviour;
 mod query_naive;
 mod support;
