@@ -5,7 +5,7 @@
 
 use std::io::{self, Write as _};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
 use axum::http::HeaderValue;
@@ -13,7 +13,6 @@ use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 
 use crate::problem::ApiError;
 
@@ -80,12 +79,12 @@ impl Coding {
 }
 
 /// Compresses an answer if that is worth it and the client accepts it.
-pub(crate) async fn compress(response: Response, accept_encoding: Option<&HeaderValue>) -> Response {
-    let size = response.body().size_hint();
-    if size.exact().is_some_and(|bytes| bytes <= COMPRESSED_BYTES_MIN) {
+pub(crate) fn compress(response: Response, accept_encoding: Option<&HeaderValue>) -> Response {
+    let size = response.body().size_hint().exact();
+    if size.is_some_and(|bytes| bytes <= COMPRESSED_BYTES_MIN) {
         return response;
     }
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, mut body) = response.into_parts();
     // Whether or not it is compressed this time, it depends on the request.
     parts
         .headers
@@ -93,46 +92,49 @@ pub(crate) async fn compress(response: Response, accept_encoding: Option<&Header
     let Some(coding) = accept_encoding.and_then(Coding::negotiate) else {
         return Response::from_parts(parts, body);
     };
-    let is_modest = size.exact().is_some_and(|bytes| bytes <= PIECE_BYTES_MAX as u64);
-    let body = if is_modest {
-        match compress_whole(body, coding).await {
-            Ok(compressed) => Body::from(compressed),
-            Err(error) => return error.into_response(),
+    let compressed = ready_data(&mut body).and_then(|first| {
+        if size == u64::try_from(first.len()).ok() && first.len() <= PIECE_BYTES_MAX {
+            return Ok(Body::from(compress_whole(&first, coding)?));
         }
-    } else {
-        match Encoder::new(coding) {
-            Ok(encoder) => Body::new(CompressedBody {
-                inner: body,
-                pending: Bytes::new(),
-                encoder: Some(encoder),
-            }),
-            Err(error) => {
-                tracing::warn!(%error, "an answer is sent uncompressed");
-                return Response::from_parts(parts, body);
-            }
+        Ok(Body::new(CompressedBody {
+            inner: body,
+            pending: first,
+            encoder: Some(Encoder::new(coding)?),
+        }))
+    });
+    match compressed {
+        Ok(body) => {
+            parts
+                .headers
+                .insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+            parts.headers.remove(CONTENT_LENGTH);
+            Response::from_parts(parts, body)
         }
-    };
-    parts
-        .headers
-        .insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-    parts.headers.remove(CONTENT_LENGTH);
-    Response::from_parts(parts, body)
+        Err(error) => {
+            ApiError::internal(format!("an answer could not be compressed: {error}")).into_response()
+        }
+    }
 }
 
-async fn compress_whole(body: Body, coding: Coding) -> Result<Vec<u8>, ApiError> {
-    let broken = |error: &dyn std::fmt::Display| {
-        ApiError::internal(format!("an answer could not be compressed: {error}"))
-    };
-    let plain = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
-    let compressed = match coding {
+/// What a body has at once; of one in memory that is all of it.
+fn ready_data(body: &mut Body) -> io::Result<Bytes> {
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(body).poll_frame(&mut context) {
+        Poll::Ready(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
+        Poll::Ready(Some(Err(error))) => Err(io::Error::other(error)),
+        // Asked again when it is sent, with somebody to wake.
+        Poll::Ready(None) | Poll::Pending => Ok(Bytes::new()),
+    }
+}
+
+fn compress_whole(plain: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
+    if coding == Coding::Zstd {
         // Knowing the size, zstd makes its tables no larger than need be.
-        Coding::Zstd => zstd::bulk::compress(&plain, ZSTD_LEVEL),
-        Coding::Brotli | Coding::Gzip => Encoder::new(coding).and_then(|mut encoder| {
-            encoder.write(&plain)?;
-            encoder.finish()
-        }),
-    };
-    compressed.map_err(|error| broken(&error))
+        return zstd::bulk::compress(plain, ZSTD_LEVEL);
+    }
+    let mut encoder = Encoder::new(coding)?;
+    encoder.write(plain)?;
+    encoder.finish()
 }
 
 /// A compressor that is fed piece by piece and gives what has come out so far.
@@ -256,6 +258,8 @@ impl http_body::Body for CompressedBody {
 mod tests {
     use std::io::Read as _;
 
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     fn negotiated(accept: &'static str) -> Option<Coding> {
@@ -306,7 +310,7 @@ mod tests {
                 .collect();
             for coding in Coding::ALL {
                 let accept = HeaderValue::from_static(coding.name());
-                let response = compress(Response::new(Body::from(plain.clone())), Some(&accept)).await;
+                let response = compress(Response::new(Body::from(plain.clone())), Some(&accept));
                 assert_eq!(response.headers()[CONTENT_ENCODING], coding.name());
                 let compressed = response.into_body().collect().await.unwrap().to_bytes();
                 assert!(compressed.len() < plain.len());

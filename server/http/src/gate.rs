@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use andiron_protocol::ErrorCode;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT_ENCODING, CONNECTION, HOST};
-use axum::http::{HeaderValue, StatusCode, Version};
+use axum::http::header::{ACCEPT_ENCODING, HOST};
+use axum::http::{StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::timeout;
 use tower::{Layer, Service};
@@ -116,11 +116,11 @@ impl Gate {
                     record.caller = caller_kind;
                     self.run(request, inner).await
                 }
-                Err(response) => response,
+                Err(error) => error.into_response(),
             }
         };
 
-        let mut response = compress(response, accept_encoding.as_ref()).await;
+        let mut response = compress(response, accept_encoding.as_ref());
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && response.extensions().get::<ApiError>().is_none()
         {
@@ -154,23 +154,17 @@ impl Gate {
         response
     }
 
-    /// Lets a request in with its caller, and says what kind it is; or answers why not.
-    fn admit(&self, request: &mut Request) -> Result<&'static str, Response> {
+    /// Lets a request in with its caller and says what kind it is, or says why not.
+    fn admit(&self, request: &mut Request) -> Result<&'static str, ApiError> {
         if request.version() == Version::HTTP_11 {
-            // RFC 9112, section 3.2. Two hosts are how a proxy is made to route by one and we by the other, so nothing
-            // that follows on such a connection is looked at either.
+            // RFC 9112, section 3.2. Two hosts are how a proxy is made to route by one and we by the other.
             let mut hosts = request.headers().get_all(HOST).iter();
             if hosts.next().is_none() || hosts.next().is_some() {
                 let error = ApiError::invalid("a request has one `Host` header").in_field("Host");
-                let mut response = error.into_response();
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-                return Err(response);
+                return Err(error.ending_connection());
             }
         }
-        let caller = caller::authenticate(self.source, &self.app.keys, request.headers())
-            .map_err(ApiError::into_response)?;
+        let caller = caller::authenticate(self.source, &self.app.keys, request.headers())?;
         let kind = caller::kind(&caller);
         request.extensions_mut().insert(CallerOf(caller));
         Ok(kind)

@@ -1,6 +1,8 @@
 //! The reference: the OpenAPI document, made from the routes themselves, and the page made from the document.
 
+mod example;
 mod markdown;
+mod ordered_json;
 mod page;
 pub(crate) mod schemas;
 
@@ -48,7 +50,7 @@ impl Reference {
     pub(crate) fn new() -> Self {
         let json = openapi_json();
         // Our own document, written a line above.
-        let document = serde_json::from_str(&json).unwrap_or_default();
+        let document = serde_json::from_str(&json).unwrap_or(ordered_json::Json::Null);
         Self {
             page: page::render(&document),
             json: Bytes::from(json),

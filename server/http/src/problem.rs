@@ -7,7 +7,7 @@ use andiron_auth::AuthError;
 use andiron_engine::{EngineError, StoreError};
 use andiron_protocol::{ApplyError, ErrorCode, InputError, Problem};
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -29,6 +29,7 @@ struct Parts {
     position: Option<(u32, u32)>,
     path: Option<String>,
     retry_after_seconds: Option<u32>,
+    ends_connection: bool,
     /// For the log alone.
     cause: Option<String>,
 }
@@ -44,6 +45,7 @@ impl ApiError {
             position: None,
             path: None,
             retry_after_seconds: None,
+            ends_connection: false,
             cause: None,
         }))
     }
@@ -101,6 +103,14 @@ impl ApiError {
         self
     }
 
+    /// The same error, after which nothing more is taken from an HTTP/1 connection: what follows on it may not be what
+    /// it looks like.
+    #[must_use]
+    pub(crate) fn ending_connection(mut self) -> Self {
+        self.0.ends_connection = true;
+        self
+    }
+
     /// The same error where the request carried an HTTP precondition: RFC 9110 has 412 for one that does not hold.
     #[must_use]
     pub(crate) fn of_http_precondition(self) -> Self {
@@ -126,6 +136,7 @@ impl ApiError {
             position,
             path,
             retry_after_seconds,
+            ends_connection,
             cause: _,
         } = *self.0;
         let mut problem = Problem::new(code, detail);
@@ -147,6 +158,9 @@ impl ApiError {
         }
         if let Some(seconds) = retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if ends_connection {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -37,6 +37,7 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(collections::list_under),
         routes!(admin::list_keys, admin::create_key),
         routes!(admin::revoke_key),
+        routes!(admin::list_indexes),
         routes!(admin::info),
         routes!(reference::openapi),
         routes!(reference::page),

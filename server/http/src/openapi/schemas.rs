@@ -547,6 +547,44 @@ pub(crate) struct Keys {
     keys: Vec<Key>,
 }
 
+/// The indexes.
+#[derive(ToSchema)]
+pub(crate) struct Indexes {
+    /// By collection.
+    indexes: Vec<Index>,
+}
+
+/// An index.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Index {
+    /// Its number, never used again for another.
+    id: u64,
+    /// The name of the collections.
+    #[schema(example = "posts")]
+    collection: String,
+    /// `collection`, for queries of one collection, or `group`, for those of all collections of the name.
+    #[schema(example = "collection")]
+    scope: String,
+    /// Field paths, each with `asc`, `desc` or `elements`.
+    #[schema(example = json!([["published", "asc"], ["rating", "desc"]]))]
+    fields: Vec<Vec<String>>,
+    /// `building`, or `ready` for queries.
+    #[schema(example = "ready")]
+    state: String,
+    /// While it is built: documents done.
+    #[schema(nullable = false)]
+    documents_done: Option<u64>,
+    /// While it is built: documents that there were when that began.
+    #[schema(nullable = false)]
+    documents_total: Option<u64>,
+    /// When a query last used it; null if that is not known.
+    #[schema(required, format = "date-time")]
+    last_used: Option<String>,
+    /// Whether somebody asked for it, so that it stays even if unused.
+    pinned: bool,
+}
+
 /// How the server does.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! `/api/v1/admin/…`: what administrators need from outside: service keys, and how the server does.
 
 use andiron_auth::ServiceKey;
-use andiron_engine::{Access, Caller, authorize};
+use andiron_engine::{Access, Caller, IndexInfo, authorize};
 use andiron_protocol::{InputError, Timestamp, Version};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -136,6 +136,31 @@ pub(crate) async fn revoke_key(
         .ok_or_else(|| InputError::new("the name or id in the URL is not validly percent-encoded"))?;
     let revoked = app.keys.revoke(&name_or_id).await?;
     Ok(answer::json_of(StatusCode::OK, &KeyJson::of(&revoked)))
+}
+
+/// List the indexes
+///
+/// Indexes come and go by themselves, unless the project fixes them in an `andiron.indexes.json`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/indexes",
+    operation_id = "listIndexes",
+    tag = "Administration",
+    responses((status = 200, description = "The indexes and how they fare", body = schemas::Indexes))
+)]
+pub(crate) async fn list_indexes(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Indexes {
+        indexes: Vec<IndexInfo>,
+    }
+    check_admin(&caller)?;
+    Parameters::read(request.uri().query(), &[])?;
+    let indexes = app.engine.indexes(&caller)?;
+    Ok(answer::json_of(StatusCode::OK, &Indexes { indexes }))
 }
 
 /// See how the server does

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::client::Request;
+use crate::reference::assert_described;
 use crate::scenario::{refuses, run};
 use crate::server::Server;
 
@@ -105,4 +106,31 @@ async fn info_tells_versions_and_sizes() {
     assert_eq!(info["version"], put["version"]);
     assert!(info["log"]["changes"].as_u64().unwrap() >= 1);
     assert!(info["dataBytes"].is_u64() && info["log"]["bytes"].is_u64() && info["log"]["start"].is_string());
+}
+
+#[tokio::test]
+async fn indexes_are_listed_with_what_they_hold_and_how_they_fare() {
+    let server = Server::start().await;
+    let writes: Vec<_> = (0..400)
+        .map(|n| json!({"create": format!("posts/p{n:03}"), "data": {"n": n}}))
+        .collect();
+    let commit = Request::new("POST", "/api/v1/commit").json(&json!({"writes": writes}));
+    assert_eq!(server.send(commit).await.status, 200);
+    let none = server.send(Request::get("/api/v1/admin/indexes")).await.json();
+    assert_eq!(none, json!({"indexes": []}));
+    // A query that reads hundreds of documents to return one, until an index has come for it.
+    for _ in 0..100 {
+        let query = json!({"from": "posts", "where": ["n", "==", 7]});
+        let answer = server
+            .send(Request::new("POST", "/api/v1/query").json(&query))
+            .await;
+        assert_eq!(answer.json()["documents"][0]["id"], "p007");
+        server.engine.settle_indexes().await.unwrap();
+    }
+    let indexes = server.send(Request::get("/api/v1/admin/indexes")).await.json();
+    assert_described("Indexes", &indexes);
+    let index = &indexes["indexes"][0];
+    assert_eq!(index["collection"], "posts", "{indexes}");
+    assert_eq!(index["fields"], json!([["n", "asc"]]));
+    assert_eq!(index["state"], "ready");
 }

@@ -111,10 +111,6 @@ impl Answer {
         );
         problem["code"].as_str().unwrap().to_owned()
     }
-
-    pub(crate) fn detail(&self) -> String {
-        self.json()["detail"].as_str().unwrap().to_owned()
-    }
 }
 
 /// A connection.

@@ -195,6 +195,15 @@ fn complaints(document: &Value, schema: &Value, value: &Value, place: &str, foun
     }
 }
 
+/// Fails unless a value is as the schema of this name says.
+pub(crate) fn assert_described(name: &str, value: &Value) {
+    let document = document();
+    let mut wrong = Vec::new();
+    let schema = &document["components"]["schemas"][name];
+    complaints(&document, schema, value, name, &mut wrong);
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 #[tokio::test]
 async fn every_example_works_and_every_answer_is_as_described() {
     let server = Server::start().await;
@@ -262,15 +271,7 @@ async fn every_example_works_and_every_answer_is_as_described() {
         .send(Request::get("/api/v1/docs/posts?limit=x"))
         .await
         .json();
-    let mut wrong = Vec::new();
-    complaints(
-        &document,
-        &document["components"]["schemas"]["Problem"],
-        &problem,
-        "a problem",
-        &mut wrong,
-    );
-    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_described("Problem", &problem);
 }
 
 #[test]

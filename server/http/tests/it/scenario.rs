@@ -1,21 +1,13 @@
-//! Tables of endpoint scenarios: each is named, sends one request and says what comes back.
+//! Tables of endpoint scenarios: each is named, sends one request with the service key and says what comes back.
 
 use serde_json::Value;
 
 use crate::client::Request;
 use crate::server::Server;
 
-/// Who sends the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    Key,
-    Nobody,
-}
-
 /// One request and what is expected of its answer.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    pub(crate) by: By,
     pub(crate) request: Request,
     pub(crate) status: u16,
     /// The problem's code, where the answer is one.
@@ -30,7 +22,6 @@ pub(crate) struct Scenario {
 pub(crate) fn answers(name: &'static str, method: &str, target: &str, status: u16) -> Scenario {
     Scenario {
         name,
-        by: By::Key,
         request: Request::new(method, target),
         status,
         code: None,
@@ -54,11 +45,6 @@ pub(crate) fn refuses(
 }
 
 impl Scenario {
-    pub(crate) fn by_nobody(mut self) -> Self {
-        self.by = By::Nobody;
-        self
-    }
-
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
@@ -86,17 +72,13 @@ pub(crate) async fn run(server: &Server, table: Vec<Scenario>) {
     for scenario in table {
         let Scenario {
             name,
-            by,
             request,
             status,
             code,
             contains,
             members,
         } = scenario;
-        let answer = match by {
-            By::Key => server.send(request).await,
-            By::Nobody => server.send_as_it_is(request).await,
-        };
+        let answer = server.send(request).await;
         let text = answer.text();
         let mut complain = |what: String| complaints.push(format!("{name}: {what}\n    {text}"));
         if answer.status.as_u16() != status {
