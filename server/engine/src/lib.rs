@@ -6,6 +6,10 @@
 //!
 //! Deliberately absent: HTTP, JSON bodies beyond stored documents, and any knowledge of how a store keeps its data.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod access;
 mod cache;
 mod commit;

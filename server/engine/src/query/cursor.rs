@@ -84,11 +84,16 @@ pub(crate) fn write(
         remaining,
     };
     let content = serde_json::to_vec(&content).expect("writing to memory does not fail");
+    Ok(seal(request.query, &content))
+}
+
+/// A cursor with this content.
+pub(crate) fn seal(query: &Query, content: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(1 + CHECKSUM_BYTES + content.len());
     bytes.push(FORMAT);
-    bytes.extend_from_slice(&checksum(request.query, &content));
-    bytes.extend_from_slice(&content);
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    bytes.extend_from_slice(&checksum(query, content));
+    bytes.extend_from_slice(content);
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Reads the cursor of a query.

@@ -15,6 +15,8 @@ mod branch;
 mod cursor;
 mod exact_sum;
 mod executor;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod ideal;
 mod interval;
 mod merge;

@@ -8,5 +8,6 @@ mod failures;
 mod idempotency;
 mod indexes_life;
 mod query_behaviour;
+mod query_fuzzing;
 mod query_naive;
 mod support;
