@@ -5,19 +5,27 @@
 //! - [`source`]: files, and places in them.
 //! - [`diagnostic`]: what is wrong with a file, for people and for programs.
 //! - [`parser`]: from text to the tree of [`syntax`], with every error.
+//! - [`program`]: files and what they import.
+//! - [`check`]: what names mean, what is known of types, what is probably a mistake.
+//! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
 //! - [`language`]: the types, methods and functions of the language, as data.
 //! - [`limits`]: what a program may cost.
 
+pub mod check;
 pub mod diagnostic;
 pub mod language;
 pub mod limits;
 pub mod parser;
+pub mod program;
+pub mod re2;
 pub mod source;
 pub mod syntax;
 
 mod lexer;
 
+pub use check::{Checked, check};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use limits::Limits;
 pub use parser::{Parsed, parse};
+pub use program::Program;
 pub use source::{FileId, Position, Source, SourceError, Sources, Span};

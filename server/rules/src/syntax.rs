@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub use builder::TREE_HEIGHT_MAX;
 pub(crate) use builder::height_of;
 pub use dump::dump;
+pub(crate) use dump::same_expression;
 pub use expression::{Expr, ExprId, ExprKind, MapEntry, PathPart, PathPartKind, Quantifier};
 pub use operator::{BinaryOperator, OperationKind, UnaryOperator};
 pub(crate) use operator::{IS_PRECEDENCE, TERNARY_PRECEDENCE};

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Nothing is wrong, but it is worth knowing.
+    Note,
     /// The program works, but perhaps not as meant.
     Warning,
     /// The program is refused.
@@ -14,6 +16,7 @@ impl Severity {
     /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         }
@@ -83,12 +86,11 @@ codes! {
     ResourceOnRead = "resource-on-read", Warning, "A read has no `request.resource`; reading it fails.";
     QueryOffList = "query-off-list", Warning, "`request.query` exists for `list` alone.";
     ListCapture = "list-capture", Warning, "A list does not bind the capture of the document's id, so a look-up through it fails.";
-    OwnerOfMissing = "owner-of-missing", Warning, "Reading a document that does not exist fails, since it has no owner field.";
-    OpenCreate = "open-create", Warning, "A create does not say which fields it accepts.";
-    AuthUnchecked = "auth-unchecked", Warning, "The caller's id is read without a test that there is a caller.";
+    OwnerOfMissing = "owner-of-missing", Note, "Reading a document that does not exist fails, since it has no owner field.";
+    OpenCreate = "open-create", Note, "A create does not say which fields it accepts.";
+    LookupPath = "lookup-path", Warning, "A look-up's path starts with `/databases/…/documents`.";
     HasMethodOnMap = "has-method-on-map", Warning, "`hasAll`, `hasAny` and `hasOnly` are methods of lists and sets.";
     ListAddition = "list-addition", Warning, "Lists are joined with `concat`.";
-    BooleanComparison = "boolean-comparison", Warning, "A condition is compared with `true`.";
     ConstantCondition = "constant-condition", Warning, "One side of an operator decides it always.";
     TooManyDiagnostics = "too-many-diagnostics", Warning, "There are more problems than are shown.";
 }

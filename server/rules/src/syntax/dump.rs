@@ -41,8 +41,13 @@ pub fn dump(file: &File) -> String {
     text
 }
 
+/// Whether two expressions are equal but for places and superfluous parentheses.
+pub(crate) fn same_expression(one: &Expr, other: &Expr) -> bool {
+    expression_text(one) == expression_text(other)
+}
+
 /// An expression with every grouping shown.
-pub(super) fn expression_text(expr: &Expr) -> String {
+fn expression_text(expr: &Expr) -> String {
     let mut text = String::new();
     expression(&mut text, expr);
     text

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
+mod checker;
 mod golden;
 mod mutation;
 #[cfg(feature = "published-grammar")]
