@@ -27,8 +27,8 @@ use crate::{AndironError, local};
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer may take to begin; longer than any limit of the server itself, but a check of a large store.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long an answer may take to begin; longer than any limit of the server itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of an answer that is read whole.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -120,6 +120,7 @@ impl std::fmt::Display for ServerAddress {
 pub struct Client {
     server: ServerAddress,
     connection: Option<SendRequest<Full<Bytes>>>,
+    answer_timeout: Duration,
 }
 
 impl Client {
@@ -128,6 +129,16 @@ impl Client {
         Self {
             server,
             connection: None,
+            answer_timeout: ANSWER_TIMEOUT,
+        }
+    }
+
+    /// The same client for requests whose answers take as long as they take.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self {
+            answer_timeout: Duration::MAX,
+            ..self
         }
     }
 
@@ -174,9 +185,9 @@ impl Client {
             Some(connection) if connection.is_ready() => connection,
             _ => self.connect().await?,
         };
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, connection.send_request(request)).await;
+        let answer = tokio::time::timeout(self.answer_timeout, connection.send_request(request)).await;
         let response = answer
-            .map_err(|_| self.unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())))?
+            .map_err(|_| self.unreachable(format!("no answer within {} s", self.answer_timeout.as_secs())))?
             .map_err(|error| self.unreachable(error_text(&error)))?;
         self.connection = Some(connection);
         if response.status().is_success() {

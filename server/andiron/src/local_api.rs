@@ -2,6 +2,7 @@
 //! examination, and where it listens. Private to this program, so it may change with every version.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 
 use andiron_engine::Engine;
 use andiron_protocol::{ErrorCode, Problem};
@@ -61,7 +62,8 @@ async fn examine(State(api): State<LocalApi>) -> Result<Json<Examination>, Refus
     let examined = tokio::task::spawn_blocking(move || -> Result<Examination, AndironError> {
         let store = api.engine.store();
         let failed = |error| AndironError::Engine(andiron_engine::EngineError::from(error));
-        let problems = store.check().map_err(failed)?;
+        let mut problems = store.check().map_err(failed)?;
+        problems.extend(api.engine.verify(&mut |_, _| ControlFlow::Continue(()))?);
         Ok(Examination {
             problems,
             size_bytes: store.size_bytes().map_err(failed)?,

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use andiron_auth::{AuthError, SecretText, ServiceKeys};
-use andiron_engine::{Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, Surroundings};
+use andiron_engine::{
+    Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, Surroundings, parse_index_file,
+};
 use andiron_http::{App, HttpOptions, ServerInfo};
 use andiron_protocol::{CommitBody, DocumentPath, Map, Precondition, Value, Write, WriteKind};
 use andiron_store::StoreError;
@@ -18,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::AndironError;
-use crate::config::{Durability, MetricsAccess, Settings};
+use crate::config::{ConfigError, Durability, MetricsAccess, Settings};
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::Project;
@@ -285,17 +287,28 @@ fn engine_options(settings: &Settings, indexes: IndexPolicy) -> EngineOptions {
             sort_bytes_max: settings.query_sort_bytes.as_usize(),
         },
         scan_threads: count(settings.query_threads),
+        streams_max: count(settings.http_streams),
         indexes,
         ..EngineOptions::default()
     }
 }
 
 fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
-    let settings = project.settings();
-    Ok(IndexPolicy::Adaptive {
-        per_collection_max: count(settings.indexes_per_collection),
-        unused_max: settings.indexes_unused,
-    })
+    let path = project.indexes_file();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match parse_index_file(&text) {
+            Ok(definitions) => Ok(IndexPolicy::Fixed(definitions)),
+            Err(error) => Err(ConfigError::in_file(&path, &error).into()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let settings = project.settings();
+            Ok(IndexPolicy::Adaptive {
+                per_collection_max: count(settings.indexes_per_collection),
+                unused_max: settings.indexes_unused,
+            })
+        }
+        Err(error) => Err(AndironError::file("reading", path)(error)),
+    }
 }
 
 fn http_options(settings: &Settings) -> HttpOptions {

@@ -103,7 +103,7 @@ fn examine_folder(data: &Path, findings: &mut Findings) {
 /// Examines what is stored, through the server if one is running.
 async fn examine_data(project: &Project, findings: &mut Findings) -> Result<(), AndironError> {
     let session = Session::open_folder(project, Expectation::HasData).await?;
-    let mut client = session.client();
+    let mut client = session.client().patient();
     let info = client.json::<Info>(Method::GET, INFO, None).await;
     let examination = client.json::<Examination>(Method::POST, EXAMINATION, None).await;
     let is_elsewhere = session.is_elsewhere();

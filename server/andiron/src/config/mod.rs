@@ -10,6 +10,8 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
+use andiron_protocol::InputError;
+
 pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, Settings};
 pub use value::ByteCount;
 
@@ -35,6 +37,20 @@ const FOREIGN_VARIABLES: &[&str] = &["ANDIRON_SERVICE_", "ANDIRON_PORT"];
 pub struct ConfigError {
     place: String,
     detail: String,
+}
+
+impl ConfigError {
+    /// Something wrong in a file beside the configuration.
+    pub(crate) fn in_file(path: &Path, error: &InputError) -> Self {
+        let field = error.field.as_ref().map(|field| format!("`{field}`: "));
+        Self {
+            place: match error.position {
+                Some((line, column)) => format!("{}:{line}:{column}", path.display()),
+                None => path.display().to_string(),
+            },
+            detail: format!("{}{}", field.unwrap_or_default(), error.detail),
+        }
+    }
 }
 
 /// Where a value comes from.

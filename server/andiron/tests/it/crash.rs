@@ -21,6 +21,13 @@ const CLIENTS: u64 = 8;
 /// How long a server lives under load.
 const LIFE_MILLIS: std::ops::Range<u64> = 40..700;
 
+/// Indexes for the crashes to tear, if anything tears.
+const INDEXES: &str = r#"{"indexes": [
+    {"collection": "load", "fields": [["number", "asc"]]},
+    {"collection": "pairs", "fields": [["client", "asc"], ["number", "desc"]]},
+    {"collection": "slots", "scope": "group", "fields": [["number", "desc"]]}
+]}"#;
+
 /// What a client does: every kind changes documents of its own alone, so that it knows what must be there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -311,6 +318,7 @@ async fn a_crash_under_load_loses_nothing_that_was_answered() {
     println!("{cycles} cycles, ANDIRON_CRASH_SEED={seed}");
     let mut moments = Moments(seed);
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("andiron.indexes.json"), INDEXES).unwrap();
     let key = run(folder.path(), &["key", "create", "crash"]).expect(0).stdout;
     let key = key.trim();
     let mut server = ServerProcess::start(program(), folder.path(), &[]);
@@ -387,6 +395,24 @@ async fn a_crash_under_load_loses_nothing_that_was_answered() {
         assert_eq!(
             counted["aggregates"]["n"], documents,
             "{collection} has nothing else"
+        );
+    }
+    for (client, commits) in &expected.commits {
+        let pairs = json!({"from": "pairs", "where": ["and", ["client", "==", client], ["number", ">=", 0]]});
+        let body = json!({"query": pairs, "aggregates": {"n": ["count"]}});
+        let counted = api
+            .post("/api/v1/aggregate?explain=true", &body)
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(
+            counted["aggregates"]["n"],
+            2 * commits,
+            "client {client}: {counted}"
+        );
+        assert!(
+            !counted["plan"]["index"].is_null(),
+            "the index was asked: {counted}"
         );
     }
     println!("{} steps were answered", expected.answered);

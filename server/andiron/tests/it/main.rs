@@ -1,5 +1,7 @@
 //! The program as its users have it: every test starts the real binary.
 
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
+
 mod commands;
 mod crash;
 mod serve;

@@ -231,7 +231,7 @@ fn a_configuration_that_has_no_meaning_is_refused_with_its_place() {
         let output = run(folder.path(), &["serve"]).expect(2);
         let place = folder.path().canonicalize().unwrap();
         let message = output.stderr.replace(&format!("{}/", place.display()), "");
-        write!(said, "{contents}=> {message}\n").unwrap();
+        writeln!(said, "{contents}=> {message}").unwrap();
     }
     insta::assert_snapshot!(said);
 }
