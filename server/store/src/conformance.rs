@@ -20,6 +20,7 @@ pub mod model;
 pub mod scans;
 
 mod fixture;
+mod naive;
 
 use std::any::Any;
 use std::ops::Deref;

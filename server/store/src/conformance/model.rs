@@ -1,22 +1,22 @@
 //! Random operations, on the driver and on a naive model in lock-step.
 //!
-//! The model keeps a whole copy of all documents for every version and looks for everything by going through all of it.
 //! After each group everything that the store shows is compared with it, and so are reads of the past, scans of random
 //! ranges and older snapshots that are still open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use andiron_protocol::{DocumentPath, Map, Source, Version, data_from_json};
+use andiron_protocol::{DocumentPath, Source, Version};
 
 use super::fixture::{
-    Changed, Contents, Random, at, changes, col, contents, contents_of, doc, entries, is_within, keys, scan,
+    Contents, Random, at, changes, col, contents, contents_of, doc, entries, is_within, keys, scan,
 };
+use super::naive::{Model, ModelIndex, data_map};
 use crate::{
     Commit, CommitOutcome, DocumentWrite, Group, IndexDefinition, IndexField, IndexFieldKind, IndexId,
-    IndexScope, IndexState, LogInfo, LogRetention, QueryCheck, ReadCheck, ScanDirection, Snapshot, Store,
-    StoreError, StoredDocument, StoredIndex, TrimOutcome,
+    IndexScope, IndexState, LogRetention, QueryCheck, ReadCheck, ScanDirection, Snapshot, Store, StoreError,
+    StoredDocument,
 };
 
 /// One operation in so many is of this kind; all others are commits.
@@ -62,165 +62,6 @@ const DATA: [&str; 8] = [
     r#"{"n":"long text, so that this one has more bytes than the others: ............................"}"#,
 ];
 
-type Documents = BTreeMap<DocumentPath, StoredDocument>;
-
-#[derive(Clone)]
-struct ModelIndex {
-    definition: IndexDefinition,
-    state: IndexState,
-    entries: BTreeMap<Vec<u8>, DocumentPath>,
-}
-
-#[derive(Clone, Default)]
-struct Model {
-    version: Version,
-    /// The documents right after each commit.
-    states: BTreeMap<Version, Documents>,
-    changes: Vec<Changed>,
-    start: Version,
-    indexes: BTreeMap<IndexId, ModelIndex>,
-}
-
-impl Model {
-    fn documents(&self) -> Documents {
-        self.states.values().next_back().cloned().unwrap_or_default()
-    }
-
-    fn documents_at(&self, version: Version) -> Documents {
-        self.states
-            .range(..=version)
-            .next_back()
-            .map(|(_, documents)| documents.clone())
-            .unwrap_or_default()
-    }
-
-    fn contents(&self) -> Contents {
-        let documents = self.documents();
-        let indexes = self.indexes.iter().map(|(id, index)| {
-            let stored = StoredIndex {
-                id: *id,
-                definition: index.definition.clone(),
-                state: index.state,
-            };
-            let entries = index
-                .entries
-                .iter()
-                .map(|(key, path)| (key.clone(), documents[path].clone()));
-            (stored, entries.collect())
-        });
-        Contents {
-            version: self.version,
-            changes: self.changes.clone(),
-            log: LogInfo {
-                start: self.start,
-                changes: self.changes.len() as u64,
-                bytes: self.changes.iter().map(bytes_before).sum(),
-            },
-            indexes: indexes.collect(),
-            documents: documents.into_values().collect(),
-        }
-    }
-
-    /// The documents that a commit conflicts on, and the queries.
-    fn conflicts(&self, commit: &Commit) -> (BTreeSet<DocumentPath>, BTreeSet<usize>) {
-        let documents = self.documents();
-        let reads = commit.reads.iter().map(|read| (&read.path, read.version));
-        let writes = commit
-            .writes
-            .iter()
-            .map(|write| (&write.path, write.before.as_ref().map(|before| before.version)));
-        let stale = reads
-            .chain(writes)
-            .filter(|(path, version)| documents.get(path).map(|document| document.version) != *version)
-            .map(|(path, _)| path.clone());
-        let touched = commit.queries.iter().enumerate().filter(|(_, query)| {
-            let touches = |change: &&Changed| {
-                let then = change.before.as_ref();
-                let now = documents.get(&change.path);
-                change.version > query.version
-                    && query.source.contains(&change.path)
-                    && [then, now]
-                        .into_iter()
-                        .flatten()
-                        .any(|document| (query.matches)(&change.path, &document.data))
-            };
-            query.version < self.start || self.changes.iter().any(|change| touches(&change))
-        });
-        (stale.collect(), touched.map(|(number, _)| number).collect())
-    }
-
-    fn apply(&mut self, commit: &Commit, version: Version) {
-        let mut documents = self.documents();
-        let mut rows = Vec::new();
-        for write in &commit.writes {
-            let before = documents.remove(&write.path);
-            if let Some(data) = &write.after {
-                let created = before.as_ref().map_or(version, |before| before.created);
-                let after = StoredDocument {
-                    path: write.path.clone(),
-                    version,
-                    created,
-                    data: Arc::clone(data),
-                };
-                documents.insert(write.path.clone(), after);
-            }
-            rows.push(Changed {
-                version,
-                path: write.path.clone(),
-                before,
-                deleted: write.after.is_none(),
-            });
-            for change in &write.entries {
-                let index = self.indexes.get_mut(&change.index).unwrap();
-                if change.added {
-                    index.entries.insert(change.key.clone(), write.path.clone());
-                } else {
-                    index.entries.remove(&change.key);
-                }
-            }
-        }
-        rows.sort_by(|left, right| left.path.cmp(&right.path));
-        self.changes.extend(rows);
-        self.states.insert(version, documents);
-        self.version = version;
-    }
-
-    fn trim(&mut self, retention: LogRetention) -> TrimOutcome {
-        let mut removed = 0;
-        let more = loop {
-            let bytes: u64 = self.changes.iter().map(bytes_before).sum();
-            let Some(oldest) = self.changes.first().map(|change| change.version) else {
-                break false;
-            };
-            if oldest > retention.after && bytes <= retention.bytes_max {
-                break false;
-            }
-            let rows = self
-                .changes
-                .iter()
-                .take_while(|change| change.version == oldest)
-                .count();
-            if removed > 0 && (removed + rows) as u64 > retention.step_changes_max {
-                break true;
-            }
-            self.changes.drain(..rows);
-            self.start = oldest;
-            removed += rows;
-        };
-        TrimOutcome {
-            removed: removed as u64,
-            more,
-        }
-    }
-}
-
-fn bytes_before(change: &Changed) -> u64 {
-    change
-        .before
-        .as_ref()
-        .map_or(0, |before| before.data.len() as u64)
-}
-
 /// Says where to look when an assertion fails.
 struct Place {
     seed: u64,
@@ -242,7 +83,6 @@ fn run(store: &dyn Store, seed: u64, groups: usize, mix: &Mix) {
     let random = &mut Random::new(seed);
     let mut place = Place { seed, group: 0 };
     let mut model = Model::default();
-    let mut used = BTreeSet::new();
     let mut open: Vec<(Box<dyn Snapshot + '_>, Contents)> = Vec::new();
     for number in 0..groups {
         place.group = number;
@@ -252,7 +92,7 @@ fn run(store: &dyn Store, seed: u64, groups: usize, mix: &Mix) {
             if random.once_in(mix.trims) {
                 trim(&mut *group, &mut ahead, random);
             } else if random.once_in(mix.indexes) {
-                change_indexes(&mut *group, &mut ahead, random, &mut used);
+                change_indexes(&mut *group, &mut ahead, random);
             } else {
                 commit(&mut *group, &mut ahead, random);
             }
@@ -300,10 +140,6 @@ fn random_source(random: &mut Random) -> Source {
     }
 }
 
-fn data_map(data: &str) -> Map {
-    data_from_json(data.as_bytes()).unwrap()
-}
-
 fn trim(group: &mut dyn Group, model: &mut Model, random: &mut Random) {
     let retention = LogRetention {
         after: random_version(model, random),
@@ -321,19 +157,13 @@ fn trim(group: &mut dyn Group, model: &mut Model, random: &mut Random) {
     );
 }
 
-fn change_indexes(
-    group: &mut dyn Group,
-    model: &mut Model,
-    random: &mut Random,
-    used: &mut BTreeSet<IndexId>,
-) {
+fn change_indexes(group: &mut dyn Group, model: &mut Model, random: &mut Random) {
     let known: Vec<IndexId> = model.indexes.keys().copied().collect();
     if known.is_empty() || (known.len() < 4 && random.once_in(3)) {
         let definition = random_definition(random);
         let id = group.create_index(&definition).unwrap();
-        assert!(!known.contains(&id));
-        // A number from a group that was dropped was never an index's.
-        used.insert(id);
+        // A number from a group that was dropped was never an index's, so it may come again.
+        assert!(model.used.insert(id), "the number {} was another index's", id.0);
         let index = ModelIndex {
             definition,
             state: IndexState::Building,
@@ -348,30 +178,21 @@ fn change_indexes(
         model.indexes.remove(&id);
         return;
     }
-    let documents = model.documents();
+    let whole = model.built(&model.indexes[&id].definition);
     let index = model.indexes.get_mut(&id).unwrap();
     if index.state == IndexState::Ready {
         return;
     }
     let finish = random.once_in(2);
-    let built: Vec<(Vec<u8>, DocumentPath)> = documents
-        .values()
-        .filter(|document| document.path.collection().name() == index.definition.collection)
+    let part: Vec<_> = whole
+        .into_iter()
         .filter(|_| finish || random.once_in(2))
-        .flat_map(|document| {
-            let keys = index
-                .definition
-                .entry_keys(&document.path, &data_map(&document.data));
-            keys.into_iter().map(|key| (key, document.path.clone()))
-        })
         .collect();
-    group.add_entries(id, &built).unwrap();
-    index.entries.extend(built.iter().cloned());
+    group.add_entries(id, &part).unwrap();
+    index.entries.extend(part);
     if finish {
         group.finish_index(id).unwrap();
         index.state = IndexState::Ready;
-        // What was built and what commits have changed meanwhile comes to the same as building it now.
-        assert_eq!(index.entries, built.into_iter().collect());
     }
 }
 
@@ -390,9 +211,7 @@ fn random_definition(random: &mut Random) -> IndexDefinition {
     IndexDefinition {
         collection: random.pick(&["c", "d"]).to_owned(),
         scope: random.pick(&[IndexScope::Collection, IndexScope::Group]),
-        fields: random
-            .pick(&[vec![first.clone()], vec![second.clone()], vec![first, second]])
-            .clone(),
+        fields: random.pick(&[vec![first.clone()], vec![second.clone()], vec![first, second]]),
     }
 }
 
@@ -519,6 +338,10 @@ fn compare_reads(snapshot: &dyn Snapshot, model: &Model, random: &mut Random) {
     assert_eq!(count, expected.len().min(max) as u64);
 
     for (id, index) in &model.indexes {
+        if index.state == IndexState::Ready {
+            // What was built once and changed by commits since comes to the same as building it now.
+            assert_eq!(index.entries, model.built(&index.definition));
+        }
         let texts: Vec<&[u8]> = index
             .entries
             .keys()

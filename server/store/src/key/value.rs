@@ -39,7 +39,7 @@ pub fn encode_element_overflow(out: &mut Vec<u8>) {
 
 /// Writes a value ascending. What is beyond `end_max` (a length of `out`) may be left out, but then `out` is longer than
 /// `end_max` afterwards; that also bounds the depth of the recursion.
-pub(super) fn write_value(value: &Value, end_max: usize, out: &mut Vec<u8>) {
+fn write_value(value: &Value, end_max: usize, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.push(tag::NULL),
         Value::Boolean(false) => out.push(tag::FALSE),
