@@ -321,7 +321,6 @@ fn http_options(settings: &Settings) -> HttpOptions {
         request_timeout: settings.http_request_time,
         idle_timeout: settings.http_idle_time,
         connections_max: count(settings.http_connections),
-        streams_max: count(settings.http_streams),
         shutdown_timeout: settings.http_shutdown_time,
         compression: settings.http_compression,
         cors_origins: settings.http_cors_origins.clone(),

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use andiron_auth::ServiceKeys;
 use andiron_engine::Engine;
-use tokio::sync::Semaphore;
 
 use crate::HttpOptions;
 use crate::metrics::{HttpMetrics, ProcessMetrics};
@@ -34,8 +33,6 @@ pub(crate) struct AppParts {
     pub(crate) info: ServerInfo,
     pub(crate) metrics: HttpMetrics,
     pub(crate) request_ids: RequestIds,
-    /// One permit for each result that may be streamed at once.
-    pub(crate) streams: Arc<Semaphore>,
     reference: OnceLock<Reference>,
 }
 
@@ -65,7 +62,6 @@ impl App {
         metrics.register(&engine, &options.connections, process);
         Self(Arc::new(AppParts {
             request_ids: RequestIds::new(u64::from_ne_bytes(seed)),
-            streams: Arc::new(Semaphore::new(options.streams_max.min(Semaphore::MAX_PERMITS))),
             reference: OnceLock::new(),
             metrics,
             engine,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use andiron_protocol::{ErrorCode, InputError};
+use andiron_protocol::{ErrorCode, from_json};
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
@@ -46,7 +46,7 @@ pub(crate) async fn read_typed<T: DeserializeOwned>(
     options: &HttpOptions,
 ) -> Result<T, ApiError> {
     let json = read_json(headers, body, bytes_max, options).await?;
-    serde_json::from_slice(&json).map_err(|error| InputError::from(error).into())
+    Ok(from_json(&json)?)
 }
 
 fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {

@@ -49,13 +49,6 @@ pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
 
 /// Answers a query with a stream.
 pub(crate) async fn stream(app: AppRef, caller: Caller, query: Query) -> Result<Response, ApiError> {
-    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
-        ApiError::new(
-            ErrorCode::Unavailable,
-            "too many results are being streamed already",
-        )
-        .retry_after(1)
-    })?;
     let (sender, mut receiver) = mpsc::channel::<Chunk>(CHUNKS_MAX);
     let sink = ChunkSink {
         chunk: Vec::with_capacity(CHUNK_BYTES),
@@ -65,7 +58,6 @@ pub(crate) async fn stream(app: AppRef, caller: Caller, query: Query) -> Result<
         is_stopped: false,
     };
     tokio::spawn(async move {
-        let _permit = permit;
         let options = QueryOptions {
             stream: true,
             ..QueryOptions::default()

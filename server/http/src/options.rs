@@ -36,8 +36,6 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// Requests under way at once on one HTTP/2 connection. Default 128.
     pub connection_requests_max: u32,
-    /// Results being streamed as NDJSON at once; more are answered `unavailable`. Default 16.
-    pub streams_max: usize,
     /// How long requests that were accepted may take to finish after shutdown has begun. Default 20 s.
     pub shutdown_timeout: Duration,
     /// Whether answers over 1 KiB are compressed for clients that accept it. Default true.
@@ -78,7 +76,6 @@ impl Default for HttpOptions {
             idle_timeout: Duration::from_secs(60),
             connections_max: 10_000,
             connection_requests_max: 128,
-            streams_max: 16,
             shutdown_timeout: Duration::from_secs(20),
             compression: true,
             cors_origins: Vec::new(),

@@ -35,8 +35,17 @@ impl Server {
 
     /// A server with a router of the test's making.
     pub(crate) async fn serving(options: HttpOptions, router: impl FnOnce(App) -> Router) -> Self {
+        Self::over(EngineOptions::default(), options, router).await
+    }
+
+    /// A server over an engine with other limits.
+    pub(crate) async fn over(
+        limits: EngineOptions,
+        options: HttpOptions,
+        router: impl FnOnce(App) -> Router,
+    ) -> Self {
         let store = Arc::new(MemoryStore::new());
-        let engine = Engine::open(store, EngineOptions::default(), Surroundings::system()).unwrap();
+        let engine = Engine::open(store, limits, Surroundings::system()).unwrap();
         let keys = ServiceKeys::new(engine.clone());
         let key = keys.create("test").await.unwrap().key.expose().to_owned();
         let info = ServerInfo {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use andiron_engine::EngineOptions;
 use andiron_http::HttpOptions;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -9,9 +10,8 @@ use serde_json::{Value, json};
 use crate::client::{Client, Request};
 use crate::server::Server;
 
-/// A server with documents of about a kilobyte each.
-async fn with_many(options: HttpOptions, documents: usize) -> Server {
-    let server = Server::with(options).await;
+/// Fills a server with documents of about a kilobyte each.
+async fn with_many(server: Server, documents: usize) -> Server {
     let all: Vec<_> = (0..documents).collect();
     for chunk in all.chunks(500) {
         let writes: Vec<_> = chunk
@@ -34,7 +34,7 @@ fn stream(server: &Server, target: &str) -> Request {
 
 #[tokio::test]
 async fn a_stream_has_every_document_once_beyond_any_page() {
-    let server = with_many(HttpOptions::default(), 2500).await;
+    let server = with_many(Server::start().await, 2500).await;
     let answer = server
         .send_as_it_is(stream(&server, "/api/v1/docs/many?orderBy=-n&select=n"))
         .await;
@@ -80,12 +80,16 @@ async fn what_is_wrong_from_the_beginning_is_a_problem_and_no_stream() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_or_stops_reading_gives_its_place_to_the_next() {
-    let options = HttpOptions {
+    let limits = EngineOptions {
         streams_max: 1,
+        ..Default::default()
+    };
+    let options = HttpOptions {
         write_stall_max: Duration::from_millis(200),
         ..Default::default()
     };
-    let server = with_many(options, 8000).await;
+    let server = Server::over(limits, options, andiron_http::router).await;
+    let server = with_many(server, 8000).await;
     let mut client = Client::connect(server.address).await;
     let mut unread = client.begin(stream(&server, "/api/v1/docs/many")).await.unwrap();
     unread.body_mut().frame().await.unwrap().unwrap();
