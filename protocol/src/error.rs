@@ -223,19 +223,26 @@ pub(crate) fn excerpt(text: &str) -> String {
     excerpt_of(text, 80)
 }
 
-/// At most `chars_max` characters of a text, control characters escaped.
+/// At most `chars_max` characters, control characters escaped: those count as what is shown for them.
 pub(crate) fn excerpt_of(text: &str, chars_max: usize) -> String {
-    let mut characters = text.chars();
     let mut shown = String::new();
-    for character in characters.by_ref().take(chars_max) {
+    let mut left = chars_max;
+    for character in text.chars() {
+        let length = if character.is_control() {
+            character.escape_default().len()
+        } else {
+            1
+        };
+        if length > left {
+            shown.push('…');
+            break;
+        }
+        left -= length;
         if character.is_control() {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
         }
-    }
-    if characters.next().is_some() {
-        shown.push('…');
     }
     shown
 }

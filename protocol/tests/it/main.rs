@@ -5,5 +5,6 @@
 mod arbitrary;
 mod filter_expression;
 mod fuzzing;
+mod limits;
 mod properties;
 mod spec;
