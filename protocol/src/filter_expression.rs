@@ -9,6 +9,7 @@ use crate::{Filter, InputError};
 
 mod constants;
 mod lexer;
+mod names;
 mod parser;
 mod printer;
 
