@@ -139,6 +139,11 @@ impl Committer {
         Ok(answer)
     }
 
+    /// Whether jobs are still taken.
+    pub(crate) fn is_open(&self) -> bool {
+        self.queue.lock().is_some()
+    }
+
     /// Jobs in the queue.
     pub(crate) fn waiting(&self) -> usize {
         self.queue

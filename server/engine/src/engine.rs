@@ -109,6 +109,11 @@ impl Engine {
         Ok(self.shared.store.snapshot()?.version()?)
     }
 
+    /// Whether the engine takes commits: not any more once it is being closed.
+    pub fn is_open(&self) -> bool {
+        self.committer.is_open()
+    }
+
     /// Commits that wait for the writer.
     pub fn waiting_commits(&self) -> usize {
         self.committer.waiting()

@@ -249,3 +249,57 @@ impl From<AuthError> for ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What a client sees of an engine's error: the status and the whole text.
+    fn seen(error: impl Into<EngineError>) -> (u16, String) {
+        let mut headers = axum::http::HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("id"));
+        let request_id = RequestId::from_headers(&headers).unwrap();
+        let error = ApiError::from(error.into());
+        let shown = format!("{} {:?}", error.0.detail, error.0.path);
+        (error.into_problem(&request_id).status().as_u16(), shown)
+    }
+
+    #[test]
+    fn failures_of_the_store_say_nothing_of_its_inside() {
+        let secret = || "/srv/secret/data.db: row 17".to_owned();
+        for (error, status) in [
+            (StoreError::Corrupt { detail: secret() }, 500),
+            (StoreError::SyncFailed { detail: secret() }, 500),
+            (
+                StoreError::Driver {
+                    doing: "secret things",
+                    source: secret().into(),
+                },
+                500,
+            ),
+            (
+                StoreError::Locked {
+                    path: secret().into(),
+                    holder: Some(1),
+                },
+                503,
+            ),
+        ] {
+            let (seen, text) = seen(EngineError::Store(Arc::new(error)));
+            assert_eq!(seen, status);
+            assert!(!text.contains("secret") && !text.contains("row 17"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_operator_can_mend_is_said() {
+        for (error, status) in [(StoreError::Full, 503), (StoreError::ReadOnly, 503)] {
+            let said = error.to_string();
+            let (seen, text) = seen(EngineError::Store(Arc::new(error)));
+            assert_eq!(seen, status);
+            assert!(text.contains(&said), "{text}");
+        }
+    }
+}

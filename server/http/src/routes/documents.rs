@@ -7,7 +7,8 @@ use andiron_protocol::{
     DocumentPath, ErrorCode, FieldPath, Query, Source, Version, data_from_json, write_data_json,
 };
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{ACCEPT_ENCODING, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use crate::answer;
@@ -98,10 +99,11 @@ fn get(
     match conditions.judge_read(document.version) {
         ReadVerdict::Answer => {}
         ReadVerdict::NotModified => {
-            return Ok(answer::tagged(
-                answer::empty(StatusCode::NOT_MODIFIED),
-                document.version,
-            ));
+            let mut response = answer::tagged(answer::empty(StatusCode::NOT_MODIFIED), document.version);
+            // What the 200 would say about its codings (RFC 9110, section 15.4.5).
+            let vary = HeaderValue::from_name(ACCEPT_ENCODING);
+            response.headers_mut().insert(VARY, vary);
+            return Ok(response);
         }
         ReadVerdict::Failed => {
             return Err(ApiError::precondition_failed(format!(

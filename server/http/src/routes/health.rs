@@ -36,15 +36,19 @@ pub(crate) async fn healthz() -> Response {
     security(()),
     responses(
         (status = 200, description = "They can", body = schemas::Health),
-        (status = 503, description = "The data cannot be read", body = schemas::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The data cannot be read, or the server is shutting down", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn readyz(State(app): State<AppRef>) -> Result<Response, ApiError> {
+    let unavailable = |detail| Err(ApiError::new(ErrorCode::Unavailable, detail).retry_after(1));
+    if !app.engine.is_open() {
+        return unavailable("the server is shutting down");
+    }
     match app.engine.version() {
         Ok(_) => Ok(answer::json(StatusCode::OK, r#"{"status":"ready"}"#)),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            Err(ApiError::new(ErrorCode::Unavailable, "the data cannot be read").retry_after(1))
+            unavailable("the data cannot be read")
         }
     }
 }

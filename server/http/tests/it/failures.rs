@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use andiron_engine::EngineOptions;
 use andiron_http::{App, HttpOptions};
 use axum::Router;
 use axum::routing::get;
@@ -109,4 +110,58 @@ async fn an_engine_that_has_stopped_is_503_with_a_time_to_come_back() {
         answer.header("retry-after"),
         answer.json()["retryAfter"].to_string()
     );
+    assert_eq!(
+        server.send_as_it_is(Request::get("/readyz")).await.code(),
+        "unavailable"
+    );
+    assert_eq!(server.send_as_it_is(Request::get("/healthz")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_query_that_reads_more_than_it_may_is_a_429_that_says_what_would_help() {
+    let mut limits = EngineOptions::default();
+    limits.query.reads_max = 10;
+    let server = Server::over(limits, HttpOptions::default(), andiron_http::router).await;
+    for n in 0..20 {
+        let put = Request::new("PUT", &format!("/api/v1/docs/posts/p{n}"));
+        server.send(put.body(format!("{{\"n\":{n}}}"))).await;
+    }
+    let answer = server
+        .send(Request::get("/api/v1/docs/posts?filter=n%3E18"))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (429, "resource-exhausted")
+    );
+    assert!(!answer.header("retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_counted_as_499() {
+    let (asked, mut asks) = tokio::sync::mpsc::channel::<()>(1);
+    let handler = get(move || async move {
+        asked.send(()).await.unwrap();
+        std::future::pending::<&'static str>().await
+    });
+    let server = Server::serving(HttpOptions::default(), with_route("/forever", handler)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream
+        .write_all(b"GET /forever HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    asks.recv().await.unwrap();
+    drop(stream);
+    let counted = "route=\"/forever\",method=\"GET\",status=\"499\"} 1";
+    let begun = std::time::Instant::now();
+    while !server
+        .send(Request::get("/metrics"))
+        .await
+        .text()
+        .contains(counted)
+    {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the request is still under way"
+        );
+    }
 }

@@ -18,6 +18,7 @@ mod documents;
 mod failures;
 mod headers;
 mod health;
+mod log;
 mod query;
 mod reference;
 mod stream;
