@@ -23,7 +23,7 @@ use crate::{Caller, Engine, EngineError};
 /// What stands for the version of a document that an earlier write of the same commit has changed: no commit has it.
 const VERSION_UNDER_WAY: i64 = i64::MAX;
 
-/// Bytes of documents, as they were and as they become, that one commit may hold.
+/// Bytes of documents, as they were and as they become, and of changed index entries that one commit may hold.
 const COMMIT_DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What a commit did.
@@ -259,6 +259,7 @@ fn prepare(
                 let write = document_write(path, document.before, after, indexes)?;
                 bytes += write.after.as_ref().map_or(0, |data| data.len());
                 bytes += write.before.as_ref().map_or(0, |before| before.data.len());
+                bytes += write.entries.iter().map(|entry| entry.key.len()).sum::<usize>();
                 if bytes > COMMIT_DOCUMENT_BYTES_MAX {
                     return Err(EngineError::CommitTooLarge {
                         bytes_max: COMMIT_DOCUMENT_BYTES_MAX,
