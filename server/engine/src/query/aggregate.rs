@@ -14,15 +14,14 @@ use super::exact_sum::ExactSum;
 use super::page::{LastPage, Outlet, Page, PageBounds, Receiver};
 use super::place::data_of;
 use super::plan::with_advice;
+use super::reads::Reads;
 use super::request::Request;
 use super::route::Route;
-use super::{Aggregated, Context, Thread, executor, is_cheap, planner};
+use super::{Aggregated, Context, INLINE_CHECKED_MAX, Thread, executor, planner};
 use crate::{DocumentSink, EngineError};
 
-/// Entries counted to find out whether an aggregation is cheap.
-const COUNTED_MAX: u64 = 1_000;
-/// How many keys are counted in the time that a document is passed through in.
-const COUNTED_KEYS_PER_DOCUMENT: u64 = 10;
+/// Keys that may be counted on the caller's thread.
+const INLINE_COUNTED_MAX: u64 = 5_000;
 
 impl Context {
     /// Computes figures; `None` if it would take too long here.
@@ -53,55 +52,47 @@ impl Context {
         request.wants_order = is_part && !is_count;
         request.is_reversed &= request.wants_order;
         self.with_view(|indexes, snapshot| {
-            let mut route = if bounds.take == 0 {
+            let route = if bounds.take == 0 {
                 Route::nowhere()
             } else {
-                planner::plan(&request, bounds.wanted(), indexes, snapshot)?
+                planner::plan(&request, bounds.wanted(), thread.care(), indexes, snapshot)?
             };
             let is_keyed = is_count && route.is_countable() && !request.hides_system;
+            let mut reads = self.reads();
             if thread == Thread::Callers {
-                if !request.wants_order {
-                    route.reads_expected = size(&request, &route, snapshot, COUNTED_MAX)?;
-                    if route.reads_expected >= COUNTED_MAX {
-                        return Ok(None);
-                    }
-                }
-                if is_keyed {
-                    route.reads_expected /= COUNTED_KEYS_PER_DOCUMENT;
-                }
-                if !is_cheap(&route) {
+                let inline_max = if is_keyed {
+                    INLINE_COUNTED_MAX
+                } else {
+                    INLINE_CHECKED_MAX
+                };
+                if size(&request, &route, snapshot, inline_max + 1)?.min(route.reads_expected) > inline_max {
                     return Ok(None);
                 }
+                reads.limit_trial(inline_max);
             }
-            let mut reads = self.reads();
             let mut figures = Figures::new(&body.aggregates);
-            if is_keyed {
-                let max = if is_part {
-                    bounds.wanted().min(self.shared.options.query.reads_max)
-                } else {
-                    self.shared.options.query.reads_max
-                };
+            let mut follow = |receiver: &mut dyn Receiver, reads: &mut Reads| {
+                executor::execute(&request, &route, bounds.wanted(), snapshot, reads, receiver)
+            };
+            let followed = if is_keyed {
+                let max = bounds.wanted().min(self.shared.options.query.reads_max);
                 let counted = size(&request, &route, snapshot, max.saturating_add(1))?;
-                reads
-                    .entries(counted)
-                    .map_err(|error| with_advice(error, &request, indexes))?;
                 figures.count = counted.saturating_sub(bounds.skip).min(bounds.take);
+                reads.entries(counted)
+            } else if request.is_reversed {
+                let bytes_max = self.shared.options.query.sort_bytes_max;
+                let mut page = LastPage::new(Outlet::new(&mut figures, &query), bounds, bytes_max);
+                follow(&mut page, &mut reads).and_then(|()| page.finish().map(drop))
+            } else if is_part {
+                let mut page = Page::new(Outlet::new(&mut figures, &query), bounds);
+                follow(&mut page, &mut reads)
             } else {
-                let mut follow = |receiver: &mut dyn Receiver| {
-                    executor::execute(&request, &route, bounds.wanted(), snapshot, &mut reads, receiver)
-                        .map_err(|error| with_advice(error, &request, indexes))
-                };
-                if request.is_reversed {
-                    let bytes_max = self.shared.options.query.sort_bytes_max;
-                    let mut page = LastPage::new(Outlet::new(&mut figures, &query), bounds, bytes_max);
-                    follow(&mut page)?;
-                    page.finish()?;
-                } else if is_part {
-                    follow(&mut Page::new(Outlet::new(&mut figures, &query), bounds))?;
-                } else {
-                    follow(&mut figures)?;
-                }
+                follow(&mut figures, &mut reads)
+            };
+            if reads.is_trial_over() {
+                return Ok(None);
             }
+            followed.map_err(|error| with_advice(error, &request, indexes))?;
             if let Some(failure) = figures.failure.take() {
                 return Err(failure);
             }

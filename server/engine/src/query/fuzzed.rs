@@ -6,6 +6,7 @@ use andiron_protocol::{Bound, Query};
 use andiron_store::{Snapshot, StoredDocument};
 
 use super::page::{Outlet, Page, PageBounds};
+use super::planner::Care;
 use super::reads::Reads;
 use super::request::Request;
 use super::{cursor, executor, planner};
@@ -31,7 +32,7 @@ pub(crate) fn answer_after(
         take: 100,
         looks_ahead: true,
     };
-    let route = planner::plan(&request, bounds.wanted(), indexes, snapshot)?;
+    let route = planner::plan(&request, bounds.wanted(), Care::Quick, indexes, snapshot)?;
     let mut reads = Reads::new(limits, false, begun);
     let mut found = Vec::new();
     let mut page = Page::new(Outlet::new(&mut found, query), bounds);

@@ -47,7 +47,9 @@ use crate::indexes::{IndexManager, IndexSet};
 use crate::{Caller, DocumentSink, Engine, EngineError};
 
 use self::cursor::Cursor;
-use self::page::{LastPage, Outlet, Page, PageBounds};
+use self::page::{LastPage, Outlet, Page, PageBounds, TrialSink};
+use self::place::KeptDocument;
+use self::planner::Care;
 use self::reads::Reads;
 use self::route::Route;
 
@@ -58,10 +60,11 @@ pub(crate) use self::plan::READS_PER_DOCUMENT_MAX;
 pub(crate) use self::request::{Request, path_of};
 pub(crate) use self::scan_pool::ScanPool;
 
-/// What a query may cost to run on the caller's thread, in documents passed through unread.
-const INLINE_COST_MAX: u64 = 1_500;
-/// What it costs to read a document and look into it, in documents passed through unread.
-const CHECKED_DOCUMENT_COST: u64 = 4;
+/// Documents that a query may pass through on the caller's thread without looking into them.
+const INLINE_PASSED_MAX: u64 = 1_500;
+/// Documents that a query may look into on the caller's thread. One that looks into more has to begin anew on a thread of
+/// its own, where it will take some milliseconds anyway.
+const INLINE_CHECKED_MAX: u64 = 400;
 
 /// How a query is to be answered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -204,33 +207,43 @@ impl Context {
             let route = if bounds.take == 0 {
                 Route::nowhere()
             } else {
-                planner::plan(&request, bounds.wanted(), indexes, snapshot)?
+                planner::plan(&request, bounds.wanted(), thread.care(), indexes, snapshot)?
             };
-            if thread == Thread::Callers && !is_cheap(&route) {
+            let is_trial = match (thread, route.is_passed_through()) {
+                (Thread::Own, _) => false,
+                (Thread::Callers, true) if route.reads_expected <= INLINE_PASSED_MAX => false,
+                (Thread::Callers, false) if route.reads_expected <= INLINE_CHECKED_MAX => true,
+                _ => return Ok(None),
+            };
+            let mut reads = self.reads();
+            let mut trial = TrialSink::default();
+            if is_trial {
+                reads.limit_trial(INLINE_CHECKED_MAX);
+            }
+            let outlet = Outlet::new(if is_trial { &mut trial } else { &mut *sink }, query);
+            let followed = self.follow(&request, &route, bounds, snapshot, &mut reads, outlet);
+            if reads.is_trial_over() {
                 return Ok(None);
             }
-            let mut reads = self.reads();
-            let outlet = Outlet::new(sink, query);
-            let mut cursor = None;
-            let mut follow = |receiver: &mut dyn page::Receiver| {
-                executor::execute(&request, &route, bounds.wanted(), snapshot, &mut reads, receiver)
-                    .map_err(|error| plan::with_advice(error, &request, indexes))
-            };
-            let returned = if request.is_reversed {
-                let mut page = LastPage::new(outlet, bounds, self.shared.options.query.sort_bytes_max);
-                follow(&mut page)?;
-                page.finish()?
-            } else {
-                let mut page = Page::new(outlet, bounds);
-                follow(&mut page)?;
-                if let (true, Some(last)) = (page.has_more, &page.last) {
-                    let left = remaining.map(|remaining| {
-                        remaining.saturating_sub(u32::try_from(page.outlet.returned).unwrap_or(u32::MAX))
-                    });
-                    cursor = Some(cursor::write(&request, &last.row(), snapshot.version()?, left)?);
+            let mut followed = followed.map_err(|error| plan::with_advice(error, &request, indexes))?;
+            for (given, document) in (1..).zip(&trial.0) {
+                let row = document.row();
+                if sink.document(row).is_break() {
+                    followed.returned = given;
+                    // What was selected need not have what the cursor needs.
+                    followed.last = KeptDocument::read(&path_of(&row)?, snapshot)?;
+                    break;
                 }
-                page.outlet.returned
+            }
+            let cursor = match &followed.last {
+                Some(last) if !query.limit_to_last => {
+                    let returned = u32::try_from(followed.returned).unwrap_or(u32::MAX);
+                    let left = remaining.map(|remaining| remaining.saturating_sub(returned));
+                    Some(cursor::write(&request, &last.row(), snapshot.version()?, left)?)
+                }
+                _ => None,
             };
+            let returned = followed.returned;
             let plan = self.finish(&request, &route, &reads, returned, indexes);
             Ok(Some(QueryEnd {
                 version: snapshot.version()?,
@@ -238,6 +251,33 @@ impl Context {
                 plan,
             }))
         })
+    }
+
+    /// Follows a route for one page.
+    fn follow(
+        &self,
+        request: &Request<'_>,
+        route: &Route<'_>,
+        bounds: PageBounds,
+        snapshot: &dyn Snapshot,
+        reads: &mut Reads,
+        outlet: Outlet<'_, '_>,
+    ) -> Result<Followed, EngineError> {
+        if request.is_reversed {
+            let mut page = LastPage::new(outlet, bounds, self.shared.options.query.sort_bytes_max);
+            executor::execute(request, route, bounds.wanted(), snapshot, reads, &mut page)?;
+            Ok(Followed {
+                returned: page.finish()?,
+                last: None,
+            })
+        } else {
+            let mut page = Page::new(outlet, bounds);
+            executor::execute(request, route, bounds.wanted(), snapshot, reads, &mut page)?;
+            Ok(Followed {
+                returned: page.outlet.returned,
+                last: page.last.filter(|_| page.has_more),
+            })
+        }
     }
 
     fn request<'q>(&self, query: &'q Query) -> Request<'q> {
@@ -335,13 +375,19 @@ impl Context {
     }
 }
 
-/// Whether a route may be followed on the caller's thread.
-fn is_cheap(route: &Route<'_>) -> bool {
-    let is_passed_through = route.is_proven() && route.delivery != route::Delivery::Unordered;
-    let cost = if is_passed_through {
-        1
-    } else {
-        CHECKED_DOCUMENT_COST
-    };
-    route.reads_expected.saturating_mul(cost) <= INLINE_COST_MAX
+/// What came of following a route.
+struct Followed {
+    returned: u64,
+    /// The last document, if there may be more after it.
+    last: Option<KeptDocument>,
+}
+
+impl Thread {
+    /// How much may be spent on choosing a route.
+    fn care(self) -> Care {
+        match self {
+            Self::Callers => Care::Quick,
+            Self::Own => Care::Thorough,
+        }
+    }
 }

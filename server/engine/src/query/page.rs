@@ -155,6 +155,17 @@ impl Receiver for Page<'_, '_> {
     }
 }
 
+/// Keeps the documents of a trial until it is known that it went well.
+#[derive(Default)]
+pub(crate) struct TrialSink(pub(crate) Vec<KeptDocument>);
+
+impl DocumentSink for TrialSink {
+    fn document(&mut self, document: DocumentRow<'_>) -> ControlFlow<()> {
+        self.0.push(KeptDocument::new(&document));
+        ControlFlow::Continue(())
+    }
+}
+
 /// The last documents of a result, found from its end, handed out from the first to the last.
 pub(crate) struct LastPage<'s, 'q> {
     outlet: Outlet<'s, 'q>,

@@ -1,9 +1,10 @@
 //! Documents taken out of a scan for a while, and their places in the result.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 use andiron_protocol::{DocumentPath, Map, Value, Version, data_from_json};
-use andiron_store::{DocumentRow, StoreError};
+use andiron_store::{DocumentRow, Snapshot, StoreError};
 
 use super::request::{Request, path_of};
 use crate::EngineError;
@@ -32,6 +33,16 @@ impl KeptDocument {
             created: row.created,
             data: row.data.into(),
         }
+    }
+
+    /// A copy of the document with this path, if there is one.
+    pub(crate) fn read(path: &DocumentPath, snapshot: &dyn Snapshot) -> Result<Option<Self>, StoreError> {
+        let mut found = None;
+        snapshot.get(path, &mut |row| {
+            found = Some(Self::new(&row));
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn row(&self) -> DocumentRow<'_> {

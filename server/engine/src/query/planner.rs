@@ -12,8 +12,24 @@ use super::route::{Delivery, Leg, Route, Scan};
 use super::scans::{IndexScan, collection_scan, index_scan};
 use crate::indexes::IndexSet;
 
-/// Entries counted for each candidate, first and second attempt.
-const COUNTED_MAX: [u64; 2] = [1_000, 20_000];
+/// How thoroughly candidates are compared: entries counted for each, in one attempt after the other while none of them
+/// has fewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// In a few microseconds for each candidate.
+    Quick,
+    /// In some milliseconds at most.
+    Thorough,
+}
+
+impl Care {
+    fn counted_max(self) -> &'static [u64] {
+        match self {
+            Self::Quick => &[500],
+            Self::Thorough => &[500, 20_000],
+        }
+    }
+}
 
 /// Entries read from each of several scans that are merged, beyond those that are wanted.
 const LEG_READS: u64 = 4;
@@ -29,6 +45,7 @@ struct Candidate<'i> {
 pub(crate) fn plan<'i>(
     request: &Request<'_>,
     wanted: u64,
+    care: Care,
     indexes: &'i IndexSet,
     snapshot: &dyn Snapshot,
 ) -> Result<Route<'i>, StoreError> {
@@ -44,12 +61,13 @@ pub(crate) fn plan<'i>(
     if routes.is_empty() {
         return Ok(Route::nowhere());
     }
-    cheapest(request, wanted, routes, snapshot)
+    cheapest(request, wanted, care, routes, snapshot)
 }
 
 fn cheapest<'i>(
     request: &Request<'_>,
     wanted: u64,
+    care: Care,
     routes: Vec<Route<'i>>,
     snapshot: &dyn Snapshot,
 ) -> Result<Route<'i>, StoreError> {
@@ -61,7 +79,7 @@ fn cheapest<'i>(
         andiron_protocol::Source::Collection(collection) => Some(collection),
         andiron_protocol::Source::Group(_) => None,
     };
-    for max in COUNTED_MAX {
+    for &max in care.counted_max() {
         for candidate in &mut candidates {
             candidate.size = 0;
             for leg in &candidate.route.legs {

@@ -15,6 +15,8 @@ pub(crate) struct Reads {
     /// Documents.
     pub(crate) documents: u64,
     limits: Option<Limits>,
+    /// Documents after which a trial is over.
+    trial_documents_max: Option<u64>,
     sort_bytes_max: usize,
     begun: Instant,
 }
@@ -35,9 +37,21 @@ impl Reads {
                 reads_max: limits.reads_max,
                 time_max: limits.time_max,
             }),
+            trial_documents_max: None,
             sort_bytes_max: limits.sort_bytes_max,
             begun,
         }
+    }
+
+    /// Makes it a trial, which fails when it has read so many documents; see [`Reads::is_trial_over`].
+    pub(crate) fn limit_trial(&mut self, documents_max: u64) {
+        self.trial_documents_max = Some(documents_max);
+    }
+
+    /// Whether this was a trial, and failed because it read too many documents.
+    pub(crate) fn is_trial_over(&self) -> bool {
+        self.trial_documents_max
+            .is_some_and(|max| self.documents.max(self.entries) > max)
     }
 
     /// Bytes of documents that may be held at one time.
@@ -78,7 +92,7 @@ impl Reads {
             return Ok(());
         };
         let read = self.entries + self.documents;
-        if read > limits.reads_max {
+        if read > limits.reads_max || self.is_trial_over() {
             return Err(EngineError::QueryTooCostly {
                 read,
                 advice: String::new(),

@@ -165,6 +165,11 @@ impl Route<'_> {
         self.is_proven() && !self.may_repeat && self.legs.iter().all(is_counted)
     }
 
+    /// Whether documents go from the store to the result as they are, one by one.
+    pub(crate) fn is_passed_through(&self) -> bool {
+        self.is_proven() && self.delivery != Delivery::Unordered
+    }
+
     /// Whether no document has to be looked into to know that it belongs to the result.
     pub(crate) fn is_proven(&self) -> bool {
         self.legs.iter().all(Leg::is_proven)
