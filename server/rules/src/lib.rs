@@ -8,11 +8,13 @@
 //! - [`program`]: files and what they import.
 //! - [`check`]: what names mean, what is known of types, what is probably a mistake.
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
+//! - [`format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
 //! - [`limits`]: what a program may cost.
 
 pub mod check;
 pub mod diagnostic;
+pub mod format;
 pub mod language;
 pub mod limits;
 pub mod parser;
@@ -25,6 +27,7 @@ mod lexer;
 
 pub use check::{Checked, check};
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use format::format;
 pub use limits::Limits;
 pub use parser::{Parsed, parse};
 pub use program::Program;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
 mod checker;
+mod formatting;
 mod golden;
 mod mutation;
 #[cfg(feature = "published-grammar")]
