@@ -277,17 +277,17 @@ fn sqlite_options(settings: &Settings) -> SqliteOptions {
 fn engine_options(settings: &Settings, indexes: IndexPolicy) -> EngineOptions {
     EngineOptions {
         cache_bytes_max: settings.memory_cache.as_usize(),
-        commit_queue_max: count(settings.commit_queue),
+        commit_queue_max: settings.commit_queue.as_usize(),
         commit_queue_bytes_max: settings.commit_queue_bytes.as_usize(),
         history_age_max: settings.history_age,
         history_bytes_max: settings.history_bytes.0,
         query: QueryLimits {
-            reads_max: settings.query_reads,
-            time_max: settings.query_time,
+            reads_max: settings.query_reads.0,
+            time_max: settings.query_time.0,
             sort_bytes_max: settings.query_sort_bytes.as_usize(),
         },
-        scan_threads: count(settings.query_threads),
-        streams_max: count(settings.http_streams),
+        scan_threads: settings.query_threads.as_usize(),
+        streams_max: settings.query_streams.as_usize(),
         indexes,
         ..EngineOptions::default()
     }
@@ -303,7 +303,7 @@ fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let settings = project.settings();
             Ok(IndexPolicy::Adaptive {
-                per_collection_max: count(settings.indexes_per_collection),
+                per_collection_max: usize::try_from(settings.indexes_per_collection).unwrap_or(usize::MAX),
                 unused_max: settings.indexes_unused,
             })
         }
@@ -317,10 +317,10 @@ fn http_options(settings: &Settings) -> HttpOptions {
         commit_body_bytes_max: settings.http_commit_bytes.as_usize(),
         request_body_bytes_max: settings.http_request_bytes.as_usize(),
         answer_bytes_max: settings.http_answer_bytes.as_usize(),
-        head_read_timeout: settings.http_head_time,
-        request_timeout: settings.http_request_time,
-        idle_timeout: settings.http_idle_time,
-        connections_max: count(settings.http_connections),
+        head_read_timeout: settings.http_head_time.0,
+        request_timeout: settings.http_request_time.0,
+        idle_timeout: settings.http_idle_time.0,
+        connections_max: settings.http_connections.as_usize(),
         shutdown_timeout: settings.http_shutdown_time,
         compression: settings.http_compression,
         cors_origins: settings.http_cors_origins.clone(),
@@ -330,8 +330,4 @@ fn http_options(settings: &Settings) -> HttpOptions {
         },
         ..HttpOptions::default()
     }
-}
-
-fn count(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use andiron_protocol::InputError;
 
 pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, Settings};
-pub use value::ByteCount;
+pub use value::{ByteCount, Count, Period};
 
 pub(crate) use settings::{SETTINGS, Setting, setting};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use andiron_http::CorsOrigin;
 
-use crate::config::value::{ByteCount, SettingValue, named_setting};
+use crate::config::value::{ByteCount, Count, Period, SettingValue, named_setting};
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,27 +18,27 @@ pub struct Settings {
     pub durability: Durability,
     pub history_age: Duration,
     pub history_bytes: ByteCount,
-    pub query_reads: u64,
-    pub query_time: Duration,
+    pub query_reads: Count,
+    pub query_time: Period,
     pub query_sort_bytes: ByteCount,
-    pub query_threads: u64,
-    pub commit_queue: u64,
+    pub query_threads: Count,
+    pub query_streams: Count,
+    pub commit_queue: Count,
     pub commit_queue_bytes: ByteCount,
     pub indexes_file: PathBuf,
     pub indexes_per_collection: u64,
     pub indexes_unused: Duration,
     pub memory_cache: ByteCount,
     pub memory_mapped: ByteCount,
-    pub http_connections: u64,
-    pub http_head_time: Duration,
-    pub http_request_time: Duration,
-    pub http_idle_time: Duration,
+    pub http_connections: Count,
+    pub http_head_time: Period,
+    pub http_request_time: Period,
+    pub http_idle_time: Period,
     pub http_shutdown_time: Duration,
     pub http_document_bytes: ByteCount,
     pub http_commit_bytes: ByteCount,
     pub http_request_bytes: ByteCount,
     pub http_answer_bytes: ByteCount,
-    pub http_streams: u64,
     pub http_compression: bool,
     pub http_cors_origins: Vec<CorsOrigin>,
     pub http_metrics: MetricsAccess,
@@ -106,27 +106,27 @@ impl Default for Settings {
             durability: Durability::Full,
             history_age: Duration::from_secs(7 * 24 * 3600),
             history_bytes: ByteCount(2 << 30),
-            query_reads: 1_000_000,
-            query_time: Duration::from_secs(5),
+            query_reads: Count(1_000_000),
+            query_time: Period(Duration::from_secs(5)),
             query_sort_bytes: ByteCount(64 << 20),
-            query_threads: 2,
-            commit_queue: 4096,
+            query_threads: Count(2),
+            query_streams: Count(64),
+            commit_queue: Count(4096),
             commit_queue_bytes: ByteCount(256 << 20),
             indexes_file: PathBuf::from("andiron.indexes.json"),
             indexes_per_collection: 12,
             indexes_unused: Duration::from_secs(7 * 24 * 3600),
             memory_cache: ByteCount(16 << 20),
             memory_mapped: ByteCount(2 << 30),
-            http_connections: 10_000,
-            http_head_time: Duration::from_secs(10),
-            http_request_time: Duration::from_secs(60),
-            http_idle_time: Duration::from_secs(60),
+            http_connections: Count(10_000),
+            http_head_time: Period(Duration::from_secs(10)),
+            http_request_time: Period(Duration::from_secs(60)),
+            http_idle_time: Period(Duration::from_secs(60)),
             http_shutdown_time: Duration::from_secs(20),
             http_document_bytes: ByteCount(2 << 20),
             http_commit_bytes: ByteCount(10 << 20),
             http_request_bytes: ByteCount(1 << 20),
             http_answer_bytes: ByteCount(32 << 20),
-            http_streams: 16,
             http_compression: true,
             http_cors_origins: Vec::new(),
             http_metrics: MetricsAccess::Admin,
@@ -199,15 +199,17 @@ settings! {
         "How long the change log is kept, and with it the past of documents (`?version=`).";
     "history.bytes" history_bytes: ByteCount,
         "The size of earlier states of documents at which the oldest go, whatever their age.";
-    "query.reads" query_reads: u64,
+    "query.reads" query_reads: Count,
         "Documents and index entries that one query may read. Streamed answers are free of it.";
-    "query.time" query_time: Duration,
+    "query.time" query_time: Period,
         "How long one query may take. Streamed answers are free of it.";
     "query.sort_bytes" query_sort_bytes: ByteCount,
         "Memory that one query may use to sort what no index has in order.";
-    "query.threads" query_threads: u64,
+    "query.threads" query_threads: Count,
         "Threads for queries that read much; short ones need none.";
-    "commit.queue" commit_queue: u64,
+    "query.streams" query_streams: Count,
+        "Results that may be streamed at once, each by a thread of its own.";
+    "commit.queue" commit_queue: Count,
         "Commits that may wait for the disk; more are answered 503.";
     "commit.queue_bytes" commit_queue_bytes: ByteCount,
         "Memory of commits that wait for the disk; more are answered 503.";
@@ -215,7 +217,7 @@ settings! {
         "If this file exists, exactly the indexes in it are kept; else the server builds and drops them by\n\
          what queries need. A relative path counts from the folder of this file.";
     "indexes.per_collection" indexes_per_collection: u64,
-        "Indexes that the server builds by itself, at most, for collections of one name.";
+        "Indexes that the server builds by itself, at most, for collections of one name. 0 builds none.";
     "indexes.unused" indexes_unused: Duration,
         "How long an index that the server built by itself stays without being used.";
     "memory.cache" memory_cache: ByteCount,
@@ -223,13 +225,13 @@ settings! {
     "memory.mapped" memory_mapped: ByteCount,
         "How much of the database file is mapped into memory. It belongs to the system's file cache, which\n\
          takes it back when memory is short. 0 turns it off.";
-    "http.connections" http_connections: u64,
+    "http.connections" http_connections: Count,
         "Connections that may be open at once; more wait to be accepted.";
-    "http.head_time" http_head_time: Duration,
+    "http.head_time" http_head_time: Period,
         "How long reading a request's line and headers may take.";
-    "http.request_time" http_request_time: Duration,
+    "http.request_time" http_request_time: Period,
         "How long a request may take until its answer begins.";
-    "http.idle_time" http_idle_time: Duration,
+    "http.idle_time" http_idle_time: Period,
         "How long a connection may stay open without a request.";
     "http.shutdown_time" http_shutdown_time: Duration,
         "How long requests that were accepted may take to finish when the server is stopped.";
@@ -241,8 +243,6 @@ settings! {
         "Any other body: queries, batch-get.";
     "http.answer_bytes" http_answer_bytes: ByteCount,
         "Documents in one page of a query or in one batch-get. Streamed answers are free of it.";
-    "http.streams" http_streams: u64,
-        "Results that may be streamed at once.";
     "http.compression" http_compression: bool,
         "Whether answers over 1 KiB are compressed for clients that accept it.";
     "http.cors_origins" http_cors_origins: Vec<CorsOrigin>,
@@ -253,4 +253,92 @@ settings! {
         "`text` for people, `json` for programs, `auto` for text on a terminal and JSON elsewhere.";
     "log.level" log_level: LogLevel,
         "The least important lines that are written: `error`, `warn`, `info`, `debug` or `trace`.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    const BEGIN: &str = "<!-- settings -->\n";
+    const END: &str = "<!-- end of settings -->\n";
+
+    fn table() -> String {
+        let defaults = Settings::default();
+        let mut table = String::from("| setting | default | meaning |\n| --- | --- | --- |\n");
+        for setting in SETTINGS {
+            let meaning: Vec<_> = setting.meaning.lines().map(str::trim).collect();
+            let default = (setting.show_toml)(&defaults);
+            table.push_str(&format!(
+                "| `{}` | `{default}` | {} |\n",
+                setting.key,
+                meaning.join(" ")
+            ));
+        }
+        table
+    }
+
+    #[test]
+    fn the_manual_has_every_setting_as_it_is() {
+        let manual = std::fs::read_to_string(MANUAL).unwrap();
+        let begin = manual.find(BEGIN).unwrap() + BEGIN.len();
+        let end = manual.find(END).unwrap();
+        if std::env::var("ANDIRON_DOCS").is_ok_and(|mode| mode == "write") {
+            let written = format!("{}{}{}", &manual[..begin], table(), &manual[end..]);
+            std::fs::write(MANUAL, written).unwrap();
+            return;
+        }
+        assert_eq!(
+            &manual[begin..end],
+            table(),
+            "ANDIRON_DOCS=write cargo test -p andiron --lib manual writes the table anew"
+        );
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_crates_below() {
+        let (engine, http) = (
+            andiron_engine::EngineOptions::default(),
+            andiron_http::HttpOptions::default(),
+        );
+        let settings = Settings::default();
+        assert_eq!(settings.history_age, engine.history_age_max);
+        assert_eq!(settings.history_bytes.0, engine.history_bytes_max);
+        assert_eq!(settings.query_reads.0, engine.query.reads_max);
+        assert_eq!(settings.query_time.0, engine.query.time_max);
+        assert_eq!(settings.query_sort_bytes.as_usize(), engine.query.sort_bytes_max);
+        assert_eq!(settings.query_threads.0, engine.scan_threads as u64);
+        assert_eq!(settings.query_streams.0, engine.streams_max as u64);
+        assert_eq!(settings.commit_queue.0, engine.commit_queue_max as u64);
+        assert_eq!(
+            settings.commit_queue_bytes.as_usize(),
+            engine.commit_queue_bytes_max
+        );
+        assert_eq!(settings.memory_cache.as_usize(), engine.cache_bytes_max);
+        assert_eq!(
+            engine.indexes,
+            andiron_engine::IndexPolicy::Adaptive {
+                per_collection_max: usize::try_from(settings.indexes_per_collection).unwrap(),
+                unused_max: settings.indexes_unused,
+            }
+        );
+        let sqlite = andiron_store_sqlite::SqliteOptions::default();
+        assert_eq!(settings.memory_mapped.0, sqlite.mapped_bytes_max);
+        assert_eq!(settings.http_connections.0, http.connections_max as u64);
+        assert_eq!(settings.http_head_time.0, http.head_read_timeout);
+        assert_eq!(settings.http_request_time.0, http.request_timeout);
+        assert_eq!(settings.http_idle_time.0, http.idle_timeout);
+        assert_eq!(settings.http_shutdown_time, http.shutdown_timeout);
+        assert_eq!(
+            settings.http_document_bytes.as_usize(),
+            http.document_body_bytes_max
+        );
+        assert_eq!(settings.http_commit_bytes.as_usize(), http.commit_body_bytes_max);
+        assert_eq!(
+            settings.http_request_bytes.as_usize(),
+            http.request_body_bytes_max
+        );
+        assert_eq!(settings.http_answer_bytes.as_usize(), http.answer_bytes_max);
+        assert_eq!(settings.http_compression, http.compression);
+    }
 }

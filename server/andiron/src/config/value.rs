@@ -27,6 +27,21 @@ pub(crate) trait SettingValue: Sized {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteCount(pub u64);
 
+/// How many of something there may be; never none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Count(pub u64);
+
+/// How long something may take; never no time at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(pub Duration);
+
+impl Count {
+    /// The number as the platform counts; the largest there is if it is larger.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
 impl ByteCount {
     /// The number as the platform counts memory; the largest there is if it is larger.
     pub fn as_usize(self) -> usize {
@@ -88,19 +103,45 @@ impl SettingValue for Duration {
     }
 }
 
+impl SettingValue for Period {
+    const FORM: &'static str = "a time longer than none, such as `500ms`, `5s` or `10m`";
+
+    fn parse(text: &str) -> Option<Self> {
+        Duration::parse(text).filter(|time| !time.is_zero()).map(Self)
+    }
+
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}
+
 impl SettingValue for u64 {
     const FORM: &'static str = "a whole number";
 
     fn parse(text: &str) -> Option<Self> {
         let digits = text.replace('_', "");
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse().ok())?
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_number)
     }
 
     fn show(&self) -> String {
         self.to_string()
+    }
+
+    fn show_toml(&self) -> String {
+        self.show()
+    }
+}
+
+impl SettingValue for Count {
+    const FORM: &'static str = "a whole number from 1 on";
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::parse(text).filter(|number| *number > 0).map(Self)
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
     }
 
     fn show_toml(&self) -> String {
@@ -261,8 +302,12 @@ mod tests {
         for text in ["", "8750", "127.0.0.1", "example.org:80", "127.0.0.1:99999"] {
             assert_eq!(SocketAddr::parse(text), None, "{text}");
         }
-        assert_eq!(u64::parse("+5"), None);
-        assert_eq!(u64::parse("1_000_000"), Some(1_000_000));
+        for text in ["", "+5", "-5", "0", "1.5", "_"] {
+            assert_eq!(Count::parse(text), None, "{text}");
+        }
+        assert_eq!(Count::parse("1_000_000"), Some(Count(1_000_000)));
+        assert_eq!(Period::parse("0"), None);
+        assert_eq!(Duration::parse("0"), Some(Duration::ZERO));
     }
 
     #[test]

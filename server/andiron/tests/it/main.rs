@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod serve;
 mod transfer;
+mod walk_through;
 
 use std::path::Path;
 
