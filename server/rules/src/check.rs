@@ -150,6 +150,11 @@ impl Checked {
         &self.types[id.0 as usize]
     }
 
+    /// All declared types, by their ids.
+    pub fn types(&self) -> &[Arc<TypeDeclaration>] {
+        &self.types
+    }
+
     /// A variable.
     pub fn variable(&self, id: VariableId) -> &Variable {
         &self.variables[id.0 as usize]

@@ -7,6 +7,7 @@
 //! - [`parser`]: from text to the tree of [`syntax`], with every error.
 //! - [`program`]: files and what they import.
 //! - [`check`]: what names mean, what is known of types, what is probably a mistake.
+//! - [`evaluate`]: requests judged by a checked program: allow, deny, or the documents that it takes to decide.
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
 //! - [`format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
@@ -14,6 +15,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod evaluate;
 pub mod format;
 pub mod language;
 pub mod limits;
@@ -27,6 +29,7 @@ mod lexer;
 
 pub use check::{Checked, check};
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use evaluate::{Decision, Documents, Request, Ruleset};
 pub use format::format;
 pub use limits::Limits;
 pub use parser::{Parsed, parse};

@@ -106,7 +106,9 @@ impl fmt::Display for Fault {
                 )
             }
             Self::InvalidArgument(message) => write!(formatter, "Invalid argument error: {message}."),
-            Self::InvalidPattern(message) => write!(formatter, "Invalid regular expression error: {message}."),
+            Self::InvalidPattern(message) => {
+                write!(formatter, "Invalid regular expression error: {message}.")
+            }
             Self::MissingDocument(path) => {
                 write!(formatter, "Null value error. The document {path} does not exist.")
             }

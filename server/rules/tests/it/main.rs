@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
 mod checker;
+mod evaluate_logic;
+mod evaluate_lookups;
+mod evaluate_scenarios;
+mod evaluate_support;
+mod evaluate_values;
 mod formatting;
 mod golden;
 mod mutation;

@@ -1,0 +1,614 @@
+//! The straightforward evaluator: a node of the core and what is known of the request, to a value.
+//!
+//! Values of `let`s and arguments are computed when they are first needed, at most once. A look-up of a document that is
+//! not known stops what depends on its value; the rest goes on, to find out what else is needed, and `&&`, `||` may still
+//! be decided by their other operands.
+//!
+//! Every recursion goes through [`Evaluator::eval`], which bounds it by [`EVALUATION_DEPTH_MAX`].
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::context::Context;
+use super::core::{Body, Core, MethodCall, Node, NodeId, NodeKind, PathPiece, Wanted};
+use super::fault::{EvaluationError, Fault};
+use super::function;
+use super::lookup::Lookups;
+use super::method::push_part;
+use super::observe::Observer;
+use super::operator;
+use super::request::{Documents, Request};
+use super::value::{Map, Part, Path, Text, Value};
+use crate::check::FunctionId;
+use crate::limits::Limits;
+use crate::source::Span;
+use crate::syntax::{BinaryOperator, Quantifier};
+
+/// Levels of expressions being evaluated inside of each other, through calls and bindings. It bounds the stack.
+pub const EVALUATION_DEPTH_MAX: u16 = 400;
+
+/// Why there is no value.
+#[derive(Clone, Debug)]
+pub(crate) enum Stop {
+    Error(Box<EvaluationError>),
+    /// It depends on a document that is not known.
+    Needs,
+}
+
+pub(crate) type Evaluated<'a> = Result<Value<'a>, Stop>;
+
+/// Arguments, elements: few of them, usually.
+type Values<'a> = SmallVec<[Value<'a>; 2]>;
+
+/// A variable's value, or how to get it.
+#[derive(Clone, Debug)]
+enum Slot<'a> {
+    /// To be evaluated in the frame that begins here.
+    Unevaluated {
+        node: NodeId,
+        base: usize,
+    },
+    Evaluated(Evaluated<'a>),
+    /// The variable of a quantifier that has not begun.
+    Empty,
+}
+
+/// The state of judging one request.
+pub(crate) struct Evaluator<'a, 'o, O> {
+    pub(crate) core: &'a Core,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) documents: &'a Documents,
+    pub(crate) limits: &'a Limits,
+    pub(crate) context: Context<'a>,
+    pub(crate) lookups: Lookups,
+    /// What the match being tried captures.
+    pub(crate) captures: Vec<Value<'a>>,
+    /// The bindings of that match, and their values as far as they are known.
+    lets: &'a [Body],
+    let_values: Vec<Option<Evaluated<'a>>>,
+    /// The locals of all frames, one frame after the other.
+    locals: Vec<Slot<'a>>,
+    expressions: u32,
+    calls: u16,
+    depth: u16,
+    pub(crate) observer: &'o mut O,
+}
+
+impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
+    pub(crate) fn new(
+        core: &'a Core,
+        request: &'a Request<'a>,
+        documents: &'a Documents,
+        limits: &'a Limits,
+        context: Context<'a>,
+        lookups: Lookups,
+        observer: &'o mut O,
+    ) -> Self {
+        Self {
+            core,
+            request,
+            documents,
+            limits,
+            context,
+            lookups,
+            captures: Vec::new(),
+            lets: &[],
+            let_values: Vec::new(),
+            locals: Vec::new(),
+            expressions: 0,
+            calls: 0,
+            depth: 0,
+            observer,
+        }
+    }
+
+    /// Begins with another match, whose bindings these are.
+    pub(crate) fn enter_match(&mut self, lets: &'a [Body]) {
+        self.lets = lets;
+        self.let_values.clear();
+        self.let_values.resize(lets.len(), None);
+    }
+
+    /// Evaluates an expression in a new frame whose first locals these are.
+    pub(crate) fn body(&mut self, body: Body, locals: impl IntoIterator<Item = Value<'a>>) -> Evaluated<'a> {
+        let base = self.locals.len();
+        self.locals
+            .extend(locals.into_iter().map(|local| Slot::Evaluated(Ok(local))));
+        self.locals.resize(base + usize::from(body.locals), Slot::Empty);
+        let result = self.eval(body.node, base);
+        self.locals.truncate(base);
+        result
+    }
+
+    pub(crate) fn fail<T>(&self, fault: Fault, span: Span) -> Result<T, Stop> {
+        // A limit that is met only because the evaluation goes on beyond an unknown document is none.
+        let is_limit = matches!(
+            fault,
+            Fault::ExpressionsMax(_) | Fault::LookupsMax(_) | Fault::ValueBytesMax(_)
+        );
+        if is_limit && self.lookups.needs_some() {
+            return Err(Stop::Needs);
+        }
+        Err(Stop::Error(Box::new(EvaluationError { fault, span })))
+    }
+
+    /// Evaluates an expression in the frame that begins at `base`.
+    pub(crate) fn eval(&mut self, id: NodeId, base: usize) -> Evaluated<'a> {
+        let node = self.core.node(id);
+        if self.expressions >= self.limits.expressions_max {
+            return self.fail(Fault::ExpressionsMax(self.limits.expressions_max), node.span);
+        }
+        if self.depth >= EVALUATION_DEPTH_MAX {
+            return self.fail(Fault::DepthMax(EVALUATION_DEPTH_MAX), node.span);
+        }
+        self.expressions += 1;
+        self.depth += 1;
+        let result = self.node(node, base);
+        if O::WATCHES {
+            self.observer
+                .evaluated(node, self.depth, &result, self.context.database);
+        }
+        self.depth -= 1;
+        result
+    }
+
+    fn node(&mut self, node: &'a Node, base: usize) -> Evaluated<'a> {
+        match &node.kind {
+            NodeKind::Null => Ok(Value::Null),
+            NodeKind::Bool(value) => Ok(Value::Bool(*value)),
+            NodeKind::Int(value) => Ok(Value::Int(*value)),
+            NodeKind::Float(value) => Ok(Value::Float(*value)),
+            NodeKind::String(text) => Ok(Value::string(&**text)),
+            NodeKind::Bytes(bytes) => Ok(Value::Bytes(super::value::Octets::Borrowed(bytes))),
+            NodeKind::Request => Ok(Value::Object(super::value::Object::Request(self.request))),
+            NodeKind::Resource => Ok(self.request.resource_of(self.request.before)),
+            NodeKind::Capture(place) => Ok(self
+                .captures
+                .get(usize::from(*place))
+                .cloned()
+                .unwrap_or(Value::Null)),
+            NodeKind::Local(place) => self.local(base + usize::from(*place), node.span),
+            NodeKind::Member {
+                base: object,
+                name,
+                is_safe,
+            } => {
+                let object = self.eval(*object, base)?;
+                self.member(&object, name, *is_safe, node.span)
+            }
+            NodeKind::And(operands) => self.connective(operands, false, node.span, base),
+            NodeKind::Or(operands) => self.connective(operands, true, node.span, base),
+            NodeKind::Binary {
+                operator,
+                left,
+                right,
+            } => {
+                let (left, right) = self.both(*left, *right, base)?;
+                self.strict(*operator, &left, &right, node.span)
+            }
+            NodeKind::Not(operand) => {
+                let operand = self.eval(*operand, base)?;
+                match operator::truth(&operand, "!") {
+                    Ok(truth) => Ok(Value::Bool(!truth)),
+                    Err(fault) => self.fail(fault, node.span),
+                }
+            }
+            NodeKind::Negate(operand) => {
+                let operand = self.eval(*operand, base)?;
+                self.done(operator::negate(&operand), node.span)
+            }
+            NodeKind::Ternary {
+                condition,
+                then,
+                otherwise,
+            } => {
+                let condition = self.eval(*condition, base)?;
+                match operator::truth(&condition, "") {
+                    Ok(true) => self.eval(*then, base),
+                    Ok(false) => self.eval(*otherwise, base),
+                    Err(fault) => self.fail(fault, node.span),
+                }
+            }
+            NodeKind::Call { function, arguments } => self.call(*function, arguments, node.span, base),
+            NodeKind::Fail(fault) => self.fail(fault.clone(), node.span),
+            _ => self.rarer_node(node, base),
+        }
+    }
+
+    /// What is rarer, out of the way of what is frequent: a level of recursion takes less stack so.
+    #[inline(never)]
+    fn rarer_node(&mut self, node: &'a Node, base: usize) -> Evaluated<'a> {
+        match &node.kind {
+            NodeKind::MatchLet(place) => self.match_let(usize::from(*place), node.span),
+            NodeKind::List(elements) => {
+                let elements = self.all(elements, base)?;
+                self.reserve(elements.len(), node.span)?;
+                self.done(Value::list(elements.into_vec()), node.span)
+            }
+            NodeKind::Map(entries) => self.map(entries, node.span, base),
+            NodeKind::Path(pieces) => self.path(pieces, node.span, base),
+            NodeKind::Index { base: object, index } => {
+                let (object, index) = self.both(*object, *index, base)?;
+                let result = operator::index(&object, &index, &mut self.context);
+                self.done(result, node.span)
+            }
+            NodeKind::Slice {
+                base: object,
+                start,
+                end,
+            } => self.slice(*object, *start, *end, node.span, base),
+            NodeKind::Builtin { builtin, arguments } => {
+                let arguments = self.all(arguments, base)?;
+                if builtin.id.is_lookup() {
+                    return self.look_up(builtin, &arguments, node.span);
+                }
+                let result = function::call(builtin, &arguments, &mut self.context);
+                self.done(result, node.span)
+            }
+            NodeKind::Method(call) => self.method(call, node.span, base),
+            NodeKind::Quantified {
+                base: list,
+                quantifier,
+                local,
+                body,
+            } => {
+                let list = self.eval(*list, base)?;
+                self.quantified(
+                    &list,
+                    *quantifier,
+                    base + usize::from(*local),
+                    *body,
+                    node.span,
+                    base,
+                )
+            }
+            NodeKind::Coalesce { left, right } => match self.eval(*left, base) {
+                Ok(Value::Null) => self.eval(*right, base),
+                Err(Stop::Error(error)) if error.fault.is_absence() => self.eval(*right, base),
+                Err(Stop::Needs) => {
+                    let _ = self.eval(*right, base);
+                    Err(Stop::Needs)
+                }
+                result => result,
+            },
+            NodeKind::Is { value, wanted } => {
+                let value = self.eval(*value, base)?;
+                match wanted {
+                    Wanted::Kinds(kinds) => Ok(Value::Bool(kinds.has(value.kind()))),
+                    Wanted::Type(id) => match self.conforms(&value, *id)? {
+                        Ok(()) => Ok(Value::Bool(true)),
+                        Err(_) => Ok(Value::Bool(false)),
+                    },
+                }
+            }
+            // All others are in `node`.
+            _ => self.fail(Fault::Syntax, node.span),
+        }
+    }
+
+    /// A result of something that knows no spans.
+    fn done(&self, result: Result<Value<'a>, Fault>, span: Span) -> Evaluated<'a> {
+        match result.and_then(|value| self.context.check().map(|()| value)) {
+            Ok(value) => Ok(value),
+            Err(fault) => self.fail(fault, span),
+        }
+    }
+
+    fn reserve(&mut self, values: usize, span: Span) -> Result<(), Stop> {
+        match self.context.reserve(values * size_of::<Value<'_>>()) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.fail(fault, span),
+        }
+    }
+
+    #[inline(never)]
+    fn strict(
+        &mut self,
+        operator: BinaryOperator,
+        left: &Value<'a>,
+        right: &Value<'a>,
+        span: Span,
+    ) -> Evaluated<'a> {
+        let result = operator::binary(operator, left, right, &mut self.context);
+        self.done(result, span)
+    }
+
+    #[inline(never)]
+    fn member(&self, object: &Value<'a>, name: &str, is_safe: bool, span: Span) -> Evaluated<'a> {
+        match object.member(name) {
+            Ok(value) => Ok(value),
+            Err(Fault::Null | Fault::UndefinedProperty(_)) if is_safe => Ok(Value::Null),
+            Err(fault) => self.fail(fault, span),
+        }
+    }
+
+    /// Two operands, both of which must have a value. The second is evaluated too if the first depends on an unknown
+    /// document, for the sake of the documents that it needs.
+    fn both(&mut self, left: NodeId, right: NodeId, base: usize) -> Result<(Value<'a>, Value<'a>), Stop> {
+        match self.eval(left, base) {
+            Ok(left) => Ok((left, self.eval(right, base)?)),
+            Err(Stop::Needs) => {
+                let _ = self.eval(right, base);
+                Err(Stop::Needs)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Operands that all must have a value, in order.
+    fn all(&mut self, nodes: &[NodeId], base: usize) -> Result<Values<'a>, Stop> {
+        let mut values = Values::new();
+        let mut needs = false;
+        for node in nodes {
+            match self.eval(*node, base) {
+                Ok(value) => values.push(value),
+                Err(Stop::Needs) => needs = true,
+                Err(error) if !needs => return Err(error),
+                Err(_) => {}
+            }
+        }
+        if needs { Err(Stop::Needs) } else { Ok(values) }
+    }
+
+    /// `&&`, decided by false, or `||`, decided by true. An operand that decides absorbs what failed before it.
+    fn connective(&mut self, operands: &[NodeId], decisive: bool, span: Span, base: usize) -> Evaluated<'a> {
+        let mut failed = None;
+        let mut needs = false;
+        for operand in operands {
+            let result = self.eval(*operand, base);
+            match self.truth(result, if decisive { "||" } else { "&&" }, span) {
+                Ok(truth) if truth == decisive => return Ok(Value::Bool(decisive)),
+                Ok(_) => {}
+                Err(Stop::Needs) => needs = true,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if needs {
+            return Err(Stop::Needs);
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Value::Bool(!decisive)),
+        }
+    }
+
+    /// A result that must be a bool.
+    fn truth(&self, result: Evaluated<'a>, operator: &str, span: Span) -> Result<bool, Stop> {
+        match result? {
+            Value::Bool(truth) => Ok(truth),
+            Value::Null => self.fail(Fault::Null, span),
+            other => {
+                let gap = if operator.is_empty() { "" } else { " " };
+                let received = format!("{operator}{gap}{}", other.type_name());
+                self.fail(Fault::unsupported(received, format!("{operator}{gap}bool")), span)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn local(&mut self, place: usize, span: Span) -> Evaluated<'a> {
+        match &self.locals[place] {
+            Slot::Evaluated(result) => result.clone(),
+            Slot::Unevaluated { node, base } => {
+                let (node, base) = (*node, *base);
+                let result = self.eval(node, base);
+                self.locals[place] = Slot::Evaluated(result.clone());
+                result
+            }
+            Slot::Empty => self.fail(Fault::Syntax, span),
+        }
+    }
+
+    /// A binding of a match. One that calls a function that reads it is stopped by the limit on calls.
+    fn match_let(&mut self, place: usize, span: Span) -> Evaluated<'a> {
+        let Some(body) = self.lets.get(place).copied() else {
+            return self.fail(Fault::Syntax, span);
+        };
+        if let Some(result) = &self.let_values[place] {
+            return result.clone();
+        }
+        let result = self.body(body, []);
+        self.let_values[place] = Some(result.clone());
+        result
+    }
+
+    #[inline(never)]
+    fn call(&mut self, function: FunctionId, arguments: &[NodeId], span: Span, base: usize) -> Evaluated<'a> {
+        if self.calls >= self.limits.call_depth_max {
+            return self.fail(Fault::CallDepthMax(self.limits.call_depth_max), span);
+        }
+        let function = &self.core.functions[function.0 as usize];
+        let frame = self.locals.len();
+        for argument in arguments {
+            let slot = self.argument(*argument, base);
+            self.locals.push(slot);
+        }
+        for binding in &function.lets {
+            self.locals.push(Slot::Unevaluated {
+                node: *binding,
+                base: frame,
+            });
+        }
+        self.locals
+            .resize(frame + usize::from(function.body.locals), Slot::Empty);
+        self.calls += 1;
+        let result = self.eval(function.body.node, frame);
+        self.calls -= 1;
+        self.locals.truncate(frame);
+        result
+    }
+
+    /// An argument, to be evaluated when it is needed; one that is already known is handed on.
+    fn argument(&self, node: NodeId, base: usize) -> Slot<'a> {
+        if let NodeKind::Local(place) = self.core.node(node).kind
+            && !O::WATCHES
+            && let known @ Slot::Evaluated(_) = &self.locals[base + usize::from(place)]
+        {
+            return known.clone();
+        }
+        Slot::Unevaluated { node, base }
+    }
+
+    fn map(&mut self, entries: &[(NodeId, NodeId)], span: Span, base: usize) -> Evaluated<'a> {
+        let nodes: SmallVec<[NodeId; 8]> = entries.iter().flat_map(|(key, value)| [*key, *value]).collect();
+        let values = self.all(&nodes, base)?;
+        self.reserve(values.len(), span)?;
+        let mut map = BTreeMap::new();
+        let mut values = values.into_iter();
+        while let (Some(key), Some(value)) = (values.next(), values.next()) {
+            match key {
+                Value::String(key) => {
+                    map.insert(key, value);
+                }
+                Value::Null => return self.fail(Fault::Null, span),
+                other => {
+                    let received = format!("{{{}: {}}}", other.type_name(), value.type_name());
+                    let expected = format!("{{string: {}}}", value.type_name());
+                    return self.fail(Fault::unsupported(received, expected), span);
+                }
+            }
+        }
+        self.done(Map::built(map).map(Value::Map), span)
+    }
+
+    fn path(&mut self, pieces: &'a [PathPiece], span: Span, base: usize) -> Evaluated<'a> {
+        let mut parts = Vec::with_capacity(pieces.len());
+        let mut needs = false;
+        for piece in pieces {
+            match piece {
+                PathPiece::Literal(text) => parts.push(Part::Segment(Text::Borrowed(text))),
+                PathPiece::Placeholder { name, is_glob } => parts.push(Part::Placeholder {
+                    name: Text::Borrowed(name),
+                    is_glob: *is_glob,
+                }),
+                PathPiece::Value(value) => match self.eval(*value, base) {
+                    Ok(value) => {
+                        if let Err(fault) = push_part(&value, &mut parts, &mut self.context) {
+                            return self.fail(fault, span);
+                        }
+                    }
+                    Err(Stop::Needs) => needs = true,
+                    Err(error) if !needs => return Err(error),
+                    Err(_) => {}
+                },
+            }
+        }
+        if needs {
+            return Err(Stop::Needs);
+        }
+        self.reserve(parts.len(), span)?;
+        Ok(Value::Path(Path::Built(parts.into())))
+    }
+
+    fn slice(
+        &mut self,
+        object: NodeId,
+        start: Option<NodeId>,
+        end: Option<NodeId>,
+        span: Span,
+        base: usize,
+    ) -> Evaluated<'a> {
+        let nodes: SmallVec<[NodeId; 3]> = [Some(object), start, end].into_iter().flatten().collect();
+        let mut values = self.all(&nodes, base)?.into_iter();
+        let Some(object) = values.next() else {
+            return self.fail(Fault::Syntax, span);
+        };
+        let start = start.and_then(|_| values.next());
+        let end = end.and_then(|_| values.next());
+        let result = operator::slice(&object, start.as_ref(), end.as_ref(), &mut self.context);
+        self.done(result, span)
+    }
+
+    fn method(&mut self, call: &'a MethodCall, span: Span, base: usize) -> Evaluated<'a> {
+        let object = match self.eval(call.base, base) {
+            Ok(Value::Null) if call.is_safe => return Ok(Value::Null),
+            Ok(object) => object,
+            Err(Stop::Needs) => {
+                let _ = self.all(&call.arguments, base);
+                return Err(Stop::Needs);
+            }
+            Err(error) => return Err(error),
+        };
+        let arguments = self.all(&call.arguments, base)?;
+        // A pattern that is none is an error only of a value that has the method.
+        let pattern = match &call.pattern {
+            Some(Ok(pattern)) => Some(pattern),
+            Some(Err(fault)) if matches!(object, Value::String(_)) => {
+                return self.fail(fault.clone(), span);
+            }
+            _ => None,
+        };
+        let result = call
+            .methods
+            .call(&call.name, &object, &arguments, pattern, &mut self.context);
+        self.done(result, span)
+    }
+
+    fn quantified(
+        &mut self,
+        list: &Value<'a>,
+        quantifier: Quantifier,
+        local: usize,
+        body: NodeId,
+        span: Span,
+        base: usize,
+    ) -> Evaluated<'a> {
+        let Some(elements) = list.elements() else {
+            let fault = match list {
+                Value::Null => Fault::Null,
+                other => {
+                    let name = quantifier.as_str();
+                    Fault::unsupported(
+                        format!("{}.{name}(…)", other.type_name()),
+                        format!("list.{name}(…)"),
+                    )
+                }
+            };
+            return self.fail(fault, span);
+        };
+        let decisive = match quantifier {
+            Quantifier::All => Some(false),
+            Quantifier::Any => Some(true),
+            Quantifier::Map => None,
+        };
+        let (mut mapped, mut failed, mut needs) = (Vec::new(), None, false);
+        for element in elements.iter() {
+            self.locals[local] = Slot::Evaluated(Ok(element));
+            let result = self.eval(body, base);
+            match decisive {
+                Some(decisive) => match self.truth(result, "", span) {
+                    Ok(truth) if truth == decisive => return Ok(Value::Bool(decisive)),
+                    Ok(_) => {}
+                    Err(Stop::Needs) => needs = true,
+                    Err(error) => failed = failed.or(Some(error)),
+                },
+                None => match result {
+                    Ok(value) => mapped.push(value),
+                    Err(Stop::Needs) => needs = true,
+                    Err(error) if !needs => return Err(error),
+                    Err(_) => {}
+                },
+            }
+        }
+        match (needs, failed, decisive) {
+            (true, ..) => Err(Stop::Needs),
+            (_, Some(error), _) => Err(error),
+            (.., Some(decisive)) => Ok(Value::Bool(!decisive)),
+            (.., None) => {
+                self.reserve(mapped.len(), span)?;
+                self.done(Value::list(mapped), span)
+            }
+        }
+    }
+
+    /// The condition of an `allow`, which must be a bool; without one it is true.
+    pub(crate) fn condition(&mut self, condition: Option<Body>) -> Evaluated<'a> {
+        let Some(body) = condition else {
+            return Ok(Value::Bool(true));
+        };
+        let result = self.body(body, []);
+        let span = self.core.node(body.node).span;
+        self.truth(result, "if", span).map(Value::Bool)
+    }
+}
