@@ -1,7 +1,7 @@
 //! Who calls: from the `Authorization` header to a [`Caller`].
 //!
-//! The gate does this once, before anything else is looked at; handlers take the result as an argument. A header that does not verify is an error,
-//! never an anonymous caller. Tokens are taken from this header and from nowhere else.
+//! The gate does this once, before anything else is looked at; handlers take the result as an argument. A header that
+//! does not verify is an error, never an anonymous caller. Tokens are taken from this header and from nowhere else.
 
 use andiron_auth::ServiceKeys;
 use andiron_engine::Caller;

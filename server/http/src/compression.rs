@@ -1,7 +1,7 @@
 //! Compression of answers: over 1 KiB, for clients that accept it, at quick levels.
 //!
-//! A body whose size is known and modest is compressed in one go, any other piece by piece as it is sent. Small answers and clients
-//! that accept nothing pay one header look-up.
+//! A body whose size is known and modest is compressed in one go, any other piece by piece as it is sent. Small
+//! answers and clients that accept nothing pay one header look-up.
 
 use std::io::{self, Write as _};
 use std::pin::Pin;

@@ -1,9 +1,9 @@
 //! The gate: the one piece of middleware, around every route and around what is no route.
 //!
-//! In this order it gives the request an id, answers preflights, says who calls, runs the handler with a time limit and
-//! a net under its panics, turns errors into problems, compresses, adds the headers that every answer has, counts and
-//! logs. One hand-written service instead of a stack of layers: each layer would cost a box and a future of its own on
-//! every request.
+//! In this order it gives the request an id, answers preflights, says who calls, runs the handler with a time limit
+//! and a net under its panics, turns errors into problems, compresses, adds the headers that every answer has, counts
+//! and logs. One hand-written service instead of a stack of layers: each layer would cost a box and a future of its
+//! own on every request.
 //!
 //! The log has one event a request, under the target `andiron_http::access` at level debug, and one for every failure
 //! of the server at level error. Neither has URLs, tokens, bodies or what clients sent: the route stands for the path.

@@ -1,8 +1,8 @@
 //! The HTTP interface of an Andiron server.
 //!
 //! Reading order: [`router`] puts every route behind the `gate`, the one piece of middleware; a handler in `routes`
-//! reads a request into types of the protocol, asks the engine, and writes the answer; `problem` is the one place where
-//! an error becomes an answer; [`serve`] is the way from a listener to the router, with its limits and its end.
+//! reads a request into types of the protocol, asks the engine, and writes the answer; `problem` is the one place
+//! where an error becomes an answer; [`serve`] is the way from a listener to the router, with its limits and its end.
 //!
 //! Deliberately absent: how anything is stored, planned or authorized, and where settings come from. Nothing here is
 //! global: an [`App`] is a value, and there may be many in a process.

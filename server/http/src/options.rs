@@ -16,8 +16,8 @@ pub struct HttpOptions {
     pub commit_body_bytes_max: usize,
     /// Bytes of any other body: queries, batch-get, administration. Default 1 MiB.
     pub request_body_bytes_max: usize,
-    /// Bytes of documents in one page of a query or in one batch-get; larger results are streamed or asked for in smaller
-    /// pages. Default 32 MiB.
+    /// Bytes of documents in one page of a query or in one batch-get; larger results are streamed or asked for in
+    /// smaller pages. Default 32 MiB.
     pub answer_bytes_max: usize,
     /// Bytes of a request's line and headers. Default 64 KiB, since a filter may stand in the line.
     pub head_bytes_max: usize,
@@ -26,7 +26,8 @@ pub struct HttpOptions {
     pub head_read_timeout: Duration,
     /// How long a client may pause within a body. Default 10 s.
     pub body_pause_max: Duration,
-    /// How long a request may take until its answer begins. Default 60 s; after that the outcome of a write is unknown.
+    /// How long a request may take until its answer begins. Default 60 s; after that the outcome of a write is
+    /// unknown.
     pub request_timeout: Duration,
     /// How long a client may take no byte of an answer that waits for it. Default 30 s.
     pub write_stall_max: Duration,

@@ -15,8 +15,8 @@ impl<'q> Parameters<'q> {
     /// Reads a query string in which only the `known` parameters may stand.
     ///
     /// # Errors
-    /// If one is unknown, given twice, or not validly encoded. Values are never repeated in the error: somebody may have
-    /// put a secret there.
+    /// If one is unknown, given twice, or not validly encoded. Values are never repeated in the error: somebody may
+    /// have put a secret there.
     pub(crate) fn read(query: Option<&'q str>, known: &[&'static str]) -> Result<Self, InputError> {
         let mut parameters = Self::default();
         for pair in query

@@ -57,8 +57,8 @@ impl RequestIds {
     }
 }
 
-/// A permutation of 64-bit numbers (the finalizer of SplitMix64): neighbours come out unlike each other, so that ids of
-/// two servers are not mistaken for each other.
+/// A permutation of 64-bit numbers (the finalizer of SplitMix64): neighbours come out unlike each other, so that ids
+/// of two servers are not mistaken for each other.
 fn scatter(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -25,8 +25,8 @@ pub fn local_router(app: App) -> Router {
     build(&app.0, CallerSource::Owner)
 }
 
-/// A route of the program's own, behind the same gate as the API's: to be merged into [`router`]. The gate says who calls
-/// and refuses credentials that do not verify; what the caller may do is the handler's to ask.
+/// A route of the program's own, behind the same gate as the API's: to be merged into [`router`]. The gate says who
+/// calls and refuses credentials that do not verify; what the caller may do is the handler's to ask.
 pub fn gated(app: &App, path: &str, route: MethodRouter) -> Router {
     Router::new().route(path, route.layer(Gate::new(&app.0, CallerSource::Header, path)))
 }

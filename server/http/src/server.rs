@@ -67,8 +67,8 @@ enum Phase {
     Aborting,
 }
 
-/// Serves a router until `shutdown` comes, then stops accepting, finishes the requests under way, and returns; what has
-/// not finished after [`HttpOptions::shutdown_timeout`] is cut off.
+/// Serves a router until `shutdown` comes, then stops accepting, finishes the requests under way, and returns; what
+/// has not finished after [`HttpOptions::shutdown_timeout`] is cut off.
 ///
 /// When accepting fails, for want of descriptors for instance, it pauses and goes on.
 ///

@@ -262,7 +262,9 @@ pub(crate) struct Problem {
     retry_after: Option<u32>,
 }
 
-/// What an error is. Statuses: 400 `invalid-argument`, `failed-precondition` (412 for a failed `If-Match` or `If-None-Match`) and `out-of-range`; 401, 403, 404; 409 `already-exists` and `aborted` (a conflict: read again and retry); 413, 429, 499; 500, 501, 503, 504.
+/// What an error is. Statuses: 400 `invalid-argument`, `failed-precondition` (412 for a failed `If-Match` or
+/// `If-None-Match`) and `out-of-range`; 401, 403, 404; 409 `already-exists` and `aborted` (a conflict: read again and
+/// retry); 413, 429, 499; 500, 501, 503, 504.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 pub(crate) enum ErrorCode {

@@ -17,7 +17,8 @@ use crate::problem::ApiError;
 
 /// Commit several writes
 ///
-/// All of them happen at one version, or none. A transaction is: read, compute, commit with what was read in `reads` and
+/// All of them happen at one version, or none. A transaction is: read, compute, commit with what was read in `reads`
+/// and
 /// `queries`, and again from the reading on if the answer is `aborted`. Such commits are serializable: they behave as if
 /// nothing else ran meanwhile.
 #[utoipa::path(

@@ -26,7 +26,8 @@ const EXAMINED_ATTEMPTS_MAX: usize = 8;
 
 /// Create a document
 ///
-/// Its id is generated: a lowercase ULID, so that ids order by the time of their making. To choose the id, use `PUT` with
+/// Its id is generated: a lowercase ULID, so that ids order by the time of their making. To choose the id, use `PUT`
+/// with
 /// `If-None-Match: *`.
 #[utoipa::path(
     post,

@@ -1,12 +1,12 @@
 //! The watch on a connection: what it waits for, since when, and whether that is too long.
 //!
-//! The socket and the requests leave marks as they go, a relaxed store each and a look at the clock only where something
-//! begins or ends; the connection's task looks at the marks now and then. So a busy connection never touches a timer.
+//! The socket and the requests leave marks as they go, a relaxed store each and a look at the clock only where
+//! something begins or ends; the connection's task looks at the marks now and then. So a busy connection never touches
+//! a timer.
 //!
 //! - The head of a request, from its first byte (of the first one from the beginning of the connection).
 //! - A client that takes no byte of what is to be written.
 //! - A connection without a request. HTTP/2 answers pings itself, so heads are not timed there: a client that holds one
-//!   back has no request and is idle.
 
 use std::io;
 use std::pin::Pin;

@@ -318,6 +318,31 @@ async fn a_page_too_large_to_hold_is_refused_or_continued() {
             .send(Request::new("PUT", &format!("/api/v1/docs/posts/p{n}")).json(&json!({"n": n})))
             .await;
     }
+    let mut seen = Vec::new();
+    let mut cursor = Value::Null;
+    while seen.is_empty() || !cursor.is_null() {
+        let query = match cursor.as_str() {
+            Some(cursor) => json!({"from": "posts", "orderBy": [["n", "desc"]], "cursor": cursor}),
+            None => json!({"from": "posts", "orderBy": [["n", "desc"]]}),
+        };
+        let page = server
+            .send(Request::new("POST", "/api/v1/query").json(&query))
+            .await
+            .json();
+        assert!((1..8).contains(&ids(&page).len()), "{page}");
+        seen.extend(ids(&page).into_iter().map(ToOwned::to_owned));
+        cursor = page["cursor"].clone();
+    }
+    assert_eq!(seen, ["p7", "p6", "p5", "p4", "p3", "p2", "p1", "p0"]);
+    let last = json!({"from": "posts", "orderBy": [["n", "asc"]], "limit": 8, "limitToLast": true});
+    let last = server
+        .send(Request::new("POST", "/api/v1/query").json(&last))
+        .await;
+    assert_eq!(
+        last.code(),
+        "out-of-range",
+        "there is no going on behind the last page"
+    );
     let batch = json!({"paths": ["posts/p0", "posts/p1", "posts/p2", "posts/p3", "posts/p4"]});
     let answer = server
         .send(Request::new("POST", "/api/v1/batch-get").json(&batch))
