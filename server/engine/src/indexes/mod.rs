@@ -12,6 +12,7 @@ mod policy;
 mod record;
 mod shapes;
 mod verify;
+mod worker;
 
 pub use admin::IndexInfo;
 pub use file::{FILE_INDEXES_MAX, parse_index_file};

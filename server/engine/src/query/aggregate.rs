@@ -71,7 +71,7 @@ impl Context {
                 reads.limit_trial(inline_max);
             }
             let mut figures = Figures::new(&body.aggregates);
-            let mut follow = |receiver: &mut dyn Receiver, reads: &mut Reads| {
+            let follow = |receiver: &mut dyn Receiver, reads: &mut Reads| {
                 executor::execute(&request, &route, bounds.wanted(), snapshot, reads, receiver)
             };
             let followed = if is_keyed {

@@ -21,6 +21,19 @@ pub(crate) struct Atom<'q> {
     negated: bool,
 }
 
+impl Atom<'_> {
+    /// The comparison as it stands in a query.
+    pub(crate) fn describe(&self) -> String {
+        let comparison = (self.field, self.operator.as_str(), self.value);
+        let json = serde_json::to_string(&comparison).unwrap_or_default();
+        if self.negated {
+            format!("[\"not\",{json}]")
+        } else {
+            json
+        }
+    }
+}
+
 /// What a branch demands of a field.
 #[derive(Clone, Debug)]
 pub(crate) struct FieldDemand<'q> {

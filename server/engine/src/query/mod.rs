@@ -1,7 +1,7 @@
 //! Queries and aggregates: planned, executed, explained.
 //!
-//! A query becomes a [`request`] and its filter [`branch`]es of [`interval`]s; the [`planner`] turns these into
-//! [`scans`] and chooses a [`route`]; the [`executor`] follows it and hands documents to a receiver ([`page`]). A query
+//! A query becomes a [`request`] and its filter [`branch`]es of [`interval`]s; the [`planner`] turns these into scans
+//! ([`index_scan`], [`collection_scan`]) and chooses a [`route`]; the [`executor`] follows it and hands documents to a receiver ([`page`]). A query
 //! that reads little runs on the caller's thread, any other on a thread of the [`ScanPool`].
 //!
 //! Invariant: which documents belong to a result and in which order they stand is said by `andiron-protocol`
@@ -12,12 +12,14 @@
 
 mod aggregate;
 mod branch;
+mod collection_scan;
 mod cursor;
 mod exact_sum;
 mod executor;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzed;
 mod ideal;
+mod index_scan;
 mod interval;
 mod merge;
 mod page;
@@ -28,7 +30,6 @@ mod reads;
 mod request;
 mod route;
 mod scan_pool;
-mod scans;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -222,11 +223,11 @@ impl Context {
             }
             let outlet = Outlet::new(if is_trial { &mut trial } else { &mut *sink }, query);
             let followed = self.follow(&request, &route, bounds, snapshot, &mut reads, outlet);
-            if reads.is_trial_over() {
+            if reads.is_trial_over() || trial.is_over() {
                 return Ok(None);
             }
             let mut followed = followed.map_err(|error| plan::with_advice(error, &request, indexes))?;
-            for (given, document) in (1..).zip(&trial.0) {
+            for (given, document) in (1..).zip(&trial.documents) {
                 let row = document.row();
                 if sink.document(row).is_break() {
                     followed.returned = given;
@@ -303,27 +304,30 @@ impl Context {
         } else {
             u64::from(query.offset)
         };
-        if self.options.stream {
-            let remaining = cursor.and_then(Cursor::remaining).or(query.limit);
-            let bounds = PageBounds {
-                skip,
-                take: remaining.map_or(u64::MAX, u64::from),
-                looks_ahead: false,
-            };
-            return Ok((bounds, None));
-        }
-        if query.limit_to_last && query.limit.is_some_and(|limit| limit > PAGE_DOCUMENTS_MAX) {
+        if query.limit_to_last
+            && !self.options.stream
+            && query.limit.is_some_and(|limit| limit > PAGE_DOCUMENTS_MAX)
+        {
             return Err(InputError::new(format!(
                 "a query with `limitToLast` has one page, so its `limit` is at most {PAGE_DOCUMENTS_MAX}"
             ))
             .in_field("limit")
             .into());
         }
+        let is_stream = self.options.stream;
         let remaining = match (cursor.and_then(Cursor::remaining), query.limit) {
             (Some(remaining), Some(limit)) => Some(remaining.min(limit)),
             (Some(remaining), None) => Some(remaining),
-            (None, limit) => limit.filter(|limit| *limit > PAGE_DOCUMENTS_MAX),
+            (None, limit) => limit.filter(|limit| is_stream || *limit > PAGE_DOCUMENTS_MAX),
         };
+        if is_stream {
+            let bounds = PageBounds {
+                skip,
+                take: remaining.map_or(u64::MAX, u64::from),
+                looks_ahead: false,
+            };
+            return Ok((bounds, remaining));
+        }
         let take = remaining
             .or(query.limit)
             .unwrap_or(PAGE_DOCUMENTS_DEFAULT)

@@ -155,14 +155,33 @@ impl Receiver for Page<'_, '_> {
     }
 }
 
+/// Bytes of documents that a trial may keep.
+const TRIAL_BYTES_MAX: usize = 1024 * 1024;
+
 /// Keeps the documents of a trial until it is known that it went well.
 #[derive(Default)]
-pub(crate) struct TrialSink(pub(crate) Vec<KeptDocument>);
+pub(crate) struct TrialSink {
+    pub(crate) documents: Vec<KeptDocument>,
+    bytes: usize,
+}
+
+impl TrialSink {
+    /// Whether there was more than it may keep.
+    pub(crate) fn is_over(&self) -> bool {
+        self.bytes > TRIAL_BYTES_MAX
+    }
+}
 
 impl DocumentSink for TrialSink {
     fn document(&mut self, document: DocumentRow<'_>) -> ControlFlow<()> {
-        self.0.push(KeptDocument::new(&document));
-        ControlFlow::Continue(())
+        let document = KeptDocument::new(&document);
+        self.bytes += document.bytes();
+        self.documents.push(document);
+        if self.is_over() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 

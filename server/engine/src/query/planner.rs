@@ -7,9 +7,10 @@
 use andiron_store::{Snapshot, StoreError};
 
 use super::branch::{Branch, branches, common_branch};
+use super::collection_scan::collection_scan;
+use super::index_scan::{IndexScan, index_scan};
 use super::request::Request;
 use super::route::{Delivery, Leg, Route, Scan};
-use super::scans::{IndexScan, collection_scan, index_scan};
 use crate::indexes::IndexSet;
 
 /// How thoroughly candidates are compared: entries counted for each, in one attempt after the other while none of them

@@ -39,6 +39,16 @@ pub(crate) enum Side {
     End,
 }
 
+impl Side {
+    /// Where documents are, relative to a bound, that this side of the result cuts off.
+    pub(crate) fn outside(self) -> Ordering {
+        match self {
+            Self::Start => Ordering::Less,
+            Self::End => Ordering::Greater,
+        }
+    }
+}
+
 impl<'q> Request<'q> {
     pub(crate) fn new(query: &'q Query) -> Self {
         let order = query.normalized_order();
@@ -100,11 +110,7 @@ impl<'q> Request<'q> {
         let path = path_of(row)?;
         Ok(self.bounds().all(|(bound, side)| {
             let ordering = self.query.compare_with_bound(&self.order, &path, data, bound);
-            let inside = match side {
-                Side::Start => Ordering::Greater,
-                Side::End => Ordering::Less,
-            };
-            ordering == inside || (bound.inclusive && ordering.is_eq())
+            ordering == side.outside().reverse() || (bound.inclusive && ordering.is_eq())
         }))
     }
 

@@ -1,4 +1,4 @@
-//! What a branch of a query looks like as a scan of one index or of the collection.
+//! A branch of a query as scans of one index: which ranges of keys, in which order, and what they prove.
 
 use std::cmp::Ordering;
 
@@ -10,10 +10,10 @@ use andiron_store::{
     IndexDefinition, IndexField, IndexFieldKind, IndexScope, ScanDirection, Snapshot, StoreError,
 };
 
-use super::branch::Branch;
-use super::interval::{Interval, following_id, hull};
+use super::branch::{Atom, Branch};
+use super::interval::{Interval, hull};
 use super::request::{Request, Side};
-use super::route::{IdSpan, KeySpan, Leg, Scan, Tail};
+use super::route::{KeySpan, Leg, Scan, Tail};
 use crate::indexes::ReadableIndex;
 
 /// Ranges of one index that one branch is spread over at most.
@@ -365,7 +365,7 @@ impl<'q, 'i> Scanned<'_, 'q, 'i> {
             let is_inside = match place.relation {
                 None => true,
                 Some(Ordering::Equal) => bound.inclusive,
-                Some(ordering) => ordering != outside(side),
+                Some(ordering) => ordering != side.outside(),
             };
             cut_spans(spans, &place.key, is_inside, (side == Side::Start) == is_aligned);
         }
@@ -429,14 +429,6 @@ struct Place {
     relation: Option<Ordering>,
 }
 
-/// Where documents are that this side of the result cuts off.
-fn outside(side: Side) -> Ordering {
-    match side {
-        Side::Start => Ordering::Less,
-        Side::End => Ordering::Greater,
-    }
-}
-
 /// Cuts off what is below or above the keys that begin with `key`.
 fn cut_spans(spans: &mut Vec<KeySpan>, key: &[u8], is_inside: bool, is_lower: bool) {
     if is_lower == is_inside {
@@ -469,154 +461,6 @@ fn conditions(branch: &Branch<'_>, fields: &[IndexField]) -> Vec<String> {
         .atoms
         .iter()
         .filter(|atom| is_expressed(atom.field))
-        .map(describe)
+        .map(Atom::describe)
         .collect()
-}
-
-fn describe(atom: &super::branch::Atom<'_>) -> String {
-    serde_json::to_string(&(atom.field, atom.operator.as_str(), atom.value)).unwrap_or_default()
-}
-
-/// The branch by the ids of its collection; `None` for groups. Says also whether that is the result's order.
-pub(crate) fn collection_scan<'i>(
-    request: &Request<'_>,
-    branch: &Branch<'_>,
-    is_whole: bool,
-) -> Option<(Leg<'i>, bool)> {
-    let Source::Collection(collection) = &request.query.from else {
-        return None;
-    };
-    let constants: Vec<_> = if is_whole {
-        branch.constants().collect()
-    } else {
-        Vec::new()
-    };
-    let fixed = |path: &FieldPath| constants.iter().find(|(fixed, _)| *fixed == path);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let to_span = |interval: &Interval<'_>| IdSpan {
-        lower: text(&interval.lower),
-        upper: interval.upper.as_deref().map(text),
-    };
-    let mut spans: Vec<IdSpan> = match &branch.ids {
-        Some(ids) => ids.iter().map(to_span).collect(),
-        None => vec![to_span(&Interval::ALL)],
-    };
-    let target = request.target.filter(|target| {
-        request.order[..target.fields]
-            .iter()
-            .all(|order| matches!(&order.field, FieldRef::Field(path) if fixed(path).is_some()))
-    });
-    let mut is_proven = !branch.has_rest
-        && branch.fields.is_empty()
-        && branch.elements.is_empty()
-        && request.order.iter().all(|order| order.field == FieldRef::Id);
-    let mut direction = ScanDirection::Forward;
-    match target {
-        Some(target) => {
-            let is_aligned = target.path_direction == Direction::Ascending;
-            if is_aligned == request.is_reversed {
-                direction = ScanDirection::Backward;
-            }
-            for (bound, side) in request.bounds() {
-                match id_place(request, bound, collection.as_str(), &|path| {
-                    fixed(path).map(|(_, value)| *value)
-                }) {
-                    IdPlace::Outside(ordering) => {
-                        if ordering == outside(side) {
-                            spans.clear();
-                        }
-                    }
-                    IdPlace::At(id, is_exact) => {
-                        is_proven &= is_exact;
-                        let is_inside = bound.inclusive || !is_exact;
-                        cut_ids(&mut spans, &id, is_inside, (side == Side::Start) == is_aligned);
-                    }
-                    IdPlace::Unknown => is_proven = false,
-                    IdPlace::Everywhere => {
-                        if !bound.inclusive {
-                            spans.clear();
-                        }
-                    }
-                }
-            }
-            spans.retain(|span| span.upper.as_ref().is_none_or(|upper| span.lower < *upper));
-        }
-        None => is_proven &= !request.has_bounds(),
-    }
-    let is_ordered = target.is_some();
-    let leg = Leg {
-        conditions: if request.explains {
-            branch
-                .atoms
-                .iter()
-                .filter(|atom| *atom.field == FieldRef::Id)
-                .map(describe)
-                .collect()
-        } else {
-            Vec::new()
-        },
-        scan: Scan::Collection { spans, is_proven },
-        direction,
-    };
-    Some((leg, is_ordered))
-}
-
-/// Where a bound is among the ids of a collection.
-enum IdPlace {
-    /// All ids are on one side of it.
-    Outside(Ordering),
-    /// At an id; if that is not exact, the document itself may be on either side.
-    At(String, bool),
-    /// All ids are at it.
-    Everywhere,
-    /// Ids may be on both sides.
-    Unknown,
-}
-
-fn id_place<'q>(
-    request: &Request<'_>,
-    bound: &Bound,
-    collection: &str,
-    fixed: &dyn Fn(&FieldPath) -> Option<&'q Value>,
-) -> IdPlace {
-    for (position, (order, value)) in request.order.iter().zip(&bound.values).enumerate() {
-        match &order.field {
-            FieldRef::Id => {
-                let is_last = position + 1 == bound.values.len() && bound.path.is_none();
-                return value
-                    .as_str()
-                    .map_or(IdPlace::Unknown, |id| IdPlace::At(id.to_owned(), is_last));
-            }
-            FieldRef::Field(path) => {
-                match fixed(path).map(|constant| order.direction.apply(constant.cmp(value))) {
-                    Some(Ordering::Equal) => {}
-                    Some(ordering) => return IdPlace::Outside(ordering),
-                    None => return IdPlace::Unknown,
-                }
-            }
-        }
-    }
-    match &bound.path {
-        None => IdPlace::Everywhere,
-        Some(path) if path.collection_str() == collection => IdPlace::At(path.id().to_owned(), true),
-        Some(_) => IdPlace::Unknown,
-    }
-}
-
-/// Cuts off what is below or above an id.
-fn cut_ids(spans: &mut [IdSpan], id: &str, is_inside: bool, is_lower: bool) {
-    let cut = if is_lower == is_inside {
-        id.to_owned()
-    } else {
-        String::from_utf8_lossy(&following_id(id.as_bytes())).into_owned()
-    };
-    for span in spans {
-        if is_lower {
-            if span.lower < cut {
-                span.lower.clone_from(&cut);
-            }
-        } else if span.upper.as_ref().is_none_or(|upper| *upper > cut) {
-            span.upper = Some(cut.clone());
-        }
-    }
 }
