@@ -3,10 +3,10 @@
 //! It lies in the data folder, has mode 0600, and takes connections of its owner (and root) alone; whoever is in is the
 //! owner of the data and needs no key.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
@@ -20,8 +20,12 @@ pub(crate) struct LocalSocket {
     owner: u32,
 }
 
-/// Removes the file of a local socket at its end, before somebody else may open the folder.
-pub(crate) struct SocketFile(PathBuf);
+/// The file of a local socket, which is removed with this: before somebody else may open the folder.
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// The folder that was made for it alone.
+    folder: Option<PathBuf>,
+}
 
 impl LocalSocket {
     /// Listens at `path`, replacing what an earlier server left there. Only for the one who holds the folder's lock.
@@ -31,10 +35,36 @@ impl LocalSocket {
             _ => {}
         }
         let listener = ShortPath::of(path)?.with(|path| UnixListener::bind(path))?;
-        let file = SocketFile(path.to_owned());
+        let file = SocketFile {
+            path: path.to_owned(),
+            folder: None,
+        };
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         let owner = rustix::process::geteuid().as_raw();
         Ok((Self { listener, owner }, file))
+    }
+
+    /// Listens in a new folder of its own among the system's temporary ones, for data that lies where nothing can be
+    /// written.
+    pub(crate) fn bind_elsewhere(name: &str) -> io::Result<(Self, SocketFile)> {
+        let mut random = [0; 8];
+        (andiron_engine::Surroundings::system().random)(&mut random);
+        let folder = std::env::temp_dir().join(format!("andiron-{:016x}", u64::from_ne_bytes(random)));
+        // Fails if it exists, so nobody can have prepared it.
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let (socket, mut file) = Self::bind(&folder.join(name)).inspect_err(|_| {
+            // It is empty, and nothing else can be done about it.
+            let _ = std::fs::remove_dir(&folder);
+        })?;
+        file.folder = Some(folder);
+        Ok((socket, file))
+    }
+}
+
+impl SocketFile {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -57,7 +87,10 @@ impl andiron_http::Listener for LocalSocket {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // If it is gone already, all the better.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.path);
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 

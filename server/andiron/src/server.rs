@@ -23,7 +23,7 @@ use crate::AndironError;
 use crate::config::{ConfigError, Durability, MetricsAccess, Settings};
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
-use crate::project::Project;
+use crate::project::{Project, SOCKET_FILE};
 
 /// The document that says that this folder has been served before, so that a key is given away only once.
 const STARTED: &str = "_server/started";
@@ -106,6 +106,11 @@ impl Server {
         &self.data
     }
 
+    /// The socket through which its owner reaches it.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_ref().map(SocketFile::path)
+    }
+
     /// Its engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -170,7 +175,7 @@ impl Server {
             engine: self.engine.clone(),
             address: self.address,
         };
-        match LocalSocket::bind(&self.data.join(crate::project::SOCKET_FILE)) {
+        match self.bind_local(reach) {
             Ok((listener, file)) => {
                 self.socket = Some(file);
                 let router = andiron_http::local_router(app).merge(local_api::router(api));
@@ -181,7 +186,7 @@ impl Server {
             Err(source) if reach == Reach::Owner => {
                 return Err(AndironError::File {
                     doing: "listening on the local socket",
-                    path: self.data.join(crate::project::SOCKET_FILE),
+                    path: self.data.join(SOCKET_FILE),
                     source,
                 });
             }
@@ -192,6 +197,16 @@ impl Server {
             ),
         }
         Ok(())
+    }
+
+    /// The local socket lies in the data folder, where commands look for it. A command that has the folder open for
+    /// itself alone can do with one elsewhere.
+    fn bind_local(&self, reach: Reach) -> std::io::Result<(LocalSocket, SocketFile)> {
+        let bound = LocalSocket::bind(&self.data.join(SOCKET_FILE));
+        match reach {
+            Reach::Network => bound,
+            Reach::Owner => bound.or_else(|_| LocalSocket::bind_elsewhere(SOCKET_FILE)),
+        }
     }
 
     /// Completes when the server is to stop.

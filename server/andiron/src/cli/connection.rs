@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::cli::output;
 use crate::client::{Client, ServerAddress};
-use crate::config::LogLevel;
+use crate::config::{LogFormat, LogLevel};
 use crate::project::Project;
 use crate::server::{Reach, Server};
 use crate::{AndironError, local, log};
@@ -131,14 +131,16 @@ impl Session {
                 folder: project.data_folder(),
             });
         }
-        // The command speaks for itself; of what happens inside only what is wrong belongs on the screen.
-        log::start(
-            project.settings().log_format,
-            project.settings().log_level.min(LogLevel::Warn),
-        );
+        // The command speaks for itself, to a person; of what happens inside only what is wrong belongs on the screen.
+        let settings = project.settings();
+        let format = match settings.log_format {
+            LogFormat::Json => LogFormat::Json,
+            LogFormat::Auto | LogFormat::Text => LogFormat::Text,
+        };
+        log::start(format, settings.log_level.min(LogLevel::Warn));
         match Server::start(project, Reach::Owner).await {
             Ok(server) => Ok(Self {
-                address: ServerAddress::socket(&socket),
+                address: ServerAddress::socket(server.socket().unwrap_or(&socket)),
                 own: Some(server),
             }),
             Err(AndironError::Store {
