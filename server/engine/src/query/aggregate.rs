@@ -13,7 +13,6 @@ use andiron_store::{DocumentRow, Snapshot};
 use super::exact_sum::ExactSum;
 use super::page::{LastPage, Outlet, Page, PageBounds, Receiver};
 use super::place::data_of;
-use super::plan::with_advice;
 use super::reads::Reads;
 use super::request::Request;
 use super::route::Route;
@@ -92,7 +91,7 @@ impl Context {
             if reads.is_trial_over() {
                 return Ok(None);
             }
-            followed.map_err(|error| with_advice(error, &request, indexes))?;
+            followed.map_err(|error| self.failed(error, &request, &reads, indexes))?;
             if let Some(failure) = figures.failure.take() {
                 return Err(failure);
             }

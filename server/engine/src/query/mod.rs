@@ -226,7 +226,7 @@ impl Context {
             if reads.is_trial_over() || trial.is_over() {
                 return Ok(None);
             }
-            let mut followed = followed.map_err(|error| plan::with_advice(error, &request, indexes))?;
+            let mut followed = followed.map_err(|error| self.failed(error, &request, &reads, indexes))?;
             for (given, document) in (1..).zip(&trial.documents) {
                 let row = document.row();
                 if sink.document(row).is_break() {
@@ -355,6 +355,26 @@ impl Context {
         }
     }
 
+    /// Counts a query that has failed, and completes an error about what it cost by what would help.
+    fn failed(
+        &self,
+        error: EngineError,
+        request: &Request<'_>,
+        reads: &Reads,
+        indexes: &IndexSet,
+    ) -> EngineError {
+        self.shared.metrics.query_reads.inc_by(reads.most());
+        // What is too costly to be answered needs an index most.
+        self.observe(request, reads, 0);
+        plan::with_advice(error, request, indexes)
+    }
+
+    fn observe(&self, request: &Request<'_>, reads: &Reads, returned: u64) {
+        if plan::is_wasteful(reads, returned) && !request.query.from.is_system() {
+            self.manager.observe(request, reads.most(), returned);
+        }
+    }
+
     /// Counts a query that has ended, and explains it if that was asked for.
     fn finish(
         &self,
@@ -366,13 +386,10 @@ impl Context {
     ) -> Option<Plan> {
         let metrics = &self.shared.metrics;
         metrics.queries.inc();
-        metrics.query_reads.inc_by(reads.entries.max(reads.documents));
+        metrics.query_reads.inc_by(reads.most());
         metrics.query_documents.inc_by(returned);
         route.mark_indexes_used((self.shared.surroundings.now)());
-        if plan::is_wasteful(reads, returned) && !request.query.from.is_system() {
-            self.manager
-                .observe(request, reads.documents.max(reads.entries), returned);
-        }
+        self.observe(request, reads, returned);
         self.options
             .explain
             .then(|| plan::explain(request, route, reads, returned, indexes))

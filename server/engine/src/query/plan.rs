@@ -97,8 +97,7 @@ pub(crate) fn explain(
 
 /// Whether much more was read than was returned.
 pub(crate) fn is_wasteful(reads: &Reads, returned: u64) -> bool {
-    let read = reads.documents.max(reads.entries);
-    read > READS_UNIMPORTANT_MAX && read / READS_PER_DOCUMENT_MAX > returned
+    reads.most() > READS_UNIMPORTANT_MAX && reads.most() / READS_PER_DOCUMENT_MAX > returned
 }
 
 /// The best definition for a request that no index has.

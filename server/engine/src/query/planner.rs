@@ -26,19 +26,21 @@ pub(crate) enum Care {
 impl Care {
     fn counted_max(self) -> &'static [u64] {
         match self {
-            Self::Quick => &[500],
-            Self::Thorough => &[500, 20_000],
+            Self::Quick => &[150],
+            Self::Thorough => &[150, 20_000],
         }
     }
 }
 
+/// How many times as many entries a range is taken to have that has more than were counted.
+const UNCOUNTED_FACTOR: u64 = 4;
 /// Entries read from each of several scans that are merged, beyond those that are wanted.
 const LEG_READS: u64 = 4;
 
 /// A route and what is known of its cost.
 struct Candidate<'i> {
     route: Route<'i>,
-    /// Entries and documents in its ranges.
+    /// Entries and documents in its ranges, as far as they were counted.
     size: u64,
 }
 
@@ -84,7 +86,9 @@ fn cheapest<'i>(
         for candidate in &mut candidates {
             candidate.size = 0;
             for leg in &candidate.route.legs {
-                candidate.size += leg.size(collection, snapshot, max)?;
+                let counted = leg.size(collection, snapshot, max)?;
+                let factor = if counted < max { 1 } else { UNCOUNTED_FACTOR };
+                candidate.size += counted * factor;
             }
         }
         // No route finds more documents of the result than it goes over.
@@ -96,7 +100,7 @@ fn cheapest<'i>(
         for candidate in &mut candidates {
             candidate.route.reads_expected = candidate.reads(request, wanted, matches_max);
         }
-        if candidates.len() == 1 || matches_max < max {
+        if matches_max < max {
             break;
         }
     }

@@ -50,13 +50,17 @@ impl Reads {
 
     /// Whether this was a trial, and failed because it read too many documents.
     pub(crate) fn is_trial_over(&self) -> bool {
-        self.trial_documents_max
-            .is_some_and(|max| self.documents.max(self.entries) > max)
+        self.trial_documents_max.is_some_and(|max| self.most() > max)
     }
 
     /// Bytes of documents that may be held at one time.
     pub(crate) fn sort_bytes_max(&self) -> usize {
         self.sort_bytes_max
+    }
+
+    /// Entries or documents, whichever are more: mostly a document comes with an entry.
+    pub(crate) fn most(&self) -> u64 {
+        self.entries.max(self.documents)
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

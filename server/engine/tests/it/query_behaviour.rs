@@ -374,6 +374,14 @@ async fn limits_are_met_with_an_error_that_says_what_would_help() {
     let error = refused(&engine, costly.clone()).await;
     assert_eq!(error.code(), ErrorCode::ResourceExhausted);
     insta::assert_snapshot!(error, @r#"the query read 1001 entries and documents, which is the limit, before its answer was complete; an index would help; in `andiron.indexes.json`: {"collection":"posts","fields":[["label","asc"],["n","asc"]]}"#);
+    // It brings about the index all the same.
+    refused(&engine, costly.clone()).await;
+    engine.settle_indexes().await.unwrap();
+    let (found, _) = run(&engine, query(costly.clone())).await.unwrap();
+    assert_eq!(found.len(), 30);
+    let costly =
+        json!({"from": "posts", "where": ["tags", "array-contains", 3], "orderBy": [["group", "desc"]]});
+    refused(&engine, costly.clone()).await;
     // A stream is free of it.
     let options = QueryOptions {
         explain: false,
@@ -388,7 +396,7 @@ async fn limits_are_met_with_an_error_that_says_what_would_help() {
         )
         .await
         .unwrap();
-    assert_eq!(found.len(), 30);
+    assert_eq!(found.len(), 429);
     engine.close();
 
     let limits = QueryLimits {
