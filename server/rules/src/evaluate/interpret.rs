@@ -19,14 +19,16 @@ use super::method::push_part;
 use super::observe::Observer;
 use super::operator;
 use super::request::{Documents, Request};
-use super::value::{Map, Part, Path, Text, Value};
+use super::value::{Map, Object, Octets, Part, Path, Text, Value};
 use crate::check::FunctionId;
+use crate::language::Builtin;
 use crate::limits::Limits;
 use crate::source::Span;
 use crate::syntax::{BinaryOperator, Quantifier};
 
-/// Levels of expressions being evaluated inside of each other, through calls and bindings. It bounds the stack.
-pub const EVALUATION_DEPTH_MAX: u16 = 400;
+/// Levels of expressions being evaluated inside of each other, through calls and bindings. It bounds the stack: the
+/// deepest evaluation takes about 1 MiB of it in a debug build.
+pub const EVALUATION_DEPTH_MAX: u16 = 320;
 
 /// Why there is no value.
 #[derive(Clone, Debug)]
@@ -154,136 +156,155 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
     }
 
     fn node(&mut self, node: &'a Node, base: usize) -> Evaluated<'a> {
+        // Every arm is one call, so that a level of recursion takes no more stack than its own kind of node needs.
+        let span = node.span;
         match &node.kind {
-            NodeKind::Null => Ok(Value::Null),
-            NodeKind::Bool(value) => Ok(Value::Bool(*value)),
-            NodeKind::Int(value) => Ok(Value::Int(*value)),
-            NodeKind::Float(value) => Ok(Value::Float(*value)),
-            NodeKind::String(text) => Ok(Value::string(&**text)),
-            NodeKind::Bytes(bytes) => Ok(Value::Bytes(super::value::Octets::Borrowed(bytes))),
-            NodeKind::Request => Ok(Value::Object(super::value::Object::Request(self.request))),
-            NodeKind::Resource => Ok(self.request.resource_of(self.request.before)),
-            NodeKind::Capture(place) => Ok(self
-                .captures
-                .get(usize::from(*place))
-                .cloned()
-                .unwrap_or(Value::Null)),
-            NodeKind::Local(place) => self.local(base + usize::from(*place), node.span),
+            NodeKind::Local(place) => self.local(base + usize::from(*place), span),
+            NodeKind::MatchLet(place) => self.match_let(usize::from(*place), span),
             NodeKind::Member {
                 base: object,
                 name,
                 is_safe,
-            } => {
-                let object = self.eval(*object, base)?;
-                self.member(&object, name, *is_safe, node.span)
-            }
-            NodeKind::And(operands) => self.connective(operands, false, node.span, base),
-            NodeKind::Or(operands) => self.connective(operands, true, node.span, base),
+            } => self.member(*object, name, *is_safe, span, base),
+            NodeKind::And(operands) => self.connective(operands, false, span, base),
+            NodeKind::Or(operands) => self.connective(operands, true, span, base),
             NodeKind::Binary {
                 operator,
                 left,
                 right,
-            } => {
-                let (left, right) = self.both(*left, *right, base)?;
-                self.strict(*operator, &left, &right, node.span)
-            }
-            NodeKind::Not(operand) => {
-                let operand = self.eval(*operand, base)?;
-                match operator::truth(&operand, "!") {
-                    Ok(truth) => Ok(Value::Bool(!truth)),
-                    Err(fault) => self.fail(fault, node.span),
-                }
-            }
-            NodeKind::Negate(operand) => {
-                let operand = self.eval(*operand, base)?;
-                self.done(operator::negate(&operand), node.span)
-            }
+            } => self.strict(*operator, *left, *right, span, base),
+            NodeKind::Not(operand) => self.not(*operand, span, base),
+            NodeKind::Negate(operand) => self.negate(*operand, span, base),
             NodeKind::Ternary {
                 condition,
                 then,
                 otherwise,
-            } => {
-                let condition = self.eval(*condition, base)?;
-                match operator::truth(&condition, "") {
-                    Ok(true) => self.eval(*then, base),
-                    Ok(false) => self.eval(*otherwise, base),
-                    Err(fault) => self.fail(fault, node.span),
-                }
-            }
-            NodeKind::Call { function, arguments } => self.call(*function, arguments, node.span, base),
-            NodeKind::Fail(fault) => self.fail(fault.clone(), node.span),
-            _ => self.rarer_node(node, base),
-        }
-    }
-
-    /// What is rarer, out of the way of what is frequent: a level of recursion takes less stack so.
-    #[inline(never)]
-    fn rarer_node(&mut self, node: &'a Node, base: usize) -> Evaluated<'a> {
-        match &node.kind {
-            NodeKind::MatchLet(place) => self.match_let(usize::from(*place), node.span),
-            NodeKind::List(elements) => {
-                let elements = self.all(elements, base)?;
-                self.reserve(elements.len(), node.span)?;
-                self.done(Value::list(elements.into_vec()), node.span)
-            }
-            NodeKind::Map(entries) => self.map(entries, node.span, base),
-            NodeKind::Path(pieces) => self.path(pieces, node.span, base),
-            NodeKind::Index { base: object, index } => {
-                let (object, index) = self.both(*object, *index, base)?;
-                let result = operator::index(&object, &index, &mut self.context);
-                self.done(result, node.span)
-            }
+            } => self.ternary(*condition, *then, *otherwise, span, base),
+            NodeKind::Call { function, arguments } => self.call(*function, arguments, span, base),
+            NodeKind::List(elements) => self.list(elements, span, base),
+            NodeKind::Map(entries) => self.map(entries, span, base),
+            NodeKind::Path(pieces) => self.path(pieces, span, base),
+            NodeKind::Index { base: object, index } => self.index(*object, *index, span, base),
             NodeKind::Slice {
                 base: object,
                 start,
                 end,
-            } => self.slice(*object, *start, *end, node.span, base),
-            NodeKind::Builtin { builtin, arguments } => {
-                let arguments = self.all(arguments, base)?;
-                if builtin.id.is_lookup() {
-                    return self.look_up(builtin, &arguments, node.span);
-                }
-                let result = function::call(builtin, &arguments, &mut self.context);
-                self.done(result, node.span)
-            }
-            NodeKind::Method(call) => self.method(call, node.span, base),
+            } => self.slice(*object, *start, *end, span, base),
+            NodeKind::Builtin { builtin, arguments } => self.builtin(builtin, arguments, span, base),
+            NodeKind::Method(call) => self.method(call, span, base),
             NodeKind::Quantified {
                 base: list,
                 quantifier,
                 local,
                 body,
-            } => {
-                let list = self.eval(*list, base)?;
-                self.quantified(
-                    &list,
-                    *quantifier,
-                    base + usize::from(*local),
-                    *body,
-                    node.span,
-                    base,
-                )
-            }
-            NodeKind::Coalesce { left, right } => match self.eval(*left, base) {
-                Ok(Value::Null) => self.eval(*right, base),
-                Err(Stop::Error(error)) if error.fault.is_absence() => self.eval(*right, base),
-                Err(Stop::Needs) => {
-                    let _ = self.eval(*right, base);
-                    Err(Stop::Needs)
-                }
-                result => result,
+            } => self.quantified(*list, *quantifier, usize::from(*local), *body, span, base),
+            NodeKind::Coalesce { left, right } => self.coalesce(*left, *right, base),
+            NodeKind::Is { value, wanted } => self.is(*value, wanted, base),
+            _ => self.leaf(node),
+        }
+    }
+
+    /// What has nothing inside.
+    fn leaf(&self, node: &'a Node) -> Evaluated<'a> {
+        Ok(match &node.kind {
+            NodeKind::Bool(value) => Value::Bool(*value),
+            NodeKind::Int(value) => Value::Int(*value),
+            NodeKind::Float(value) => Value::Float(*value),
+            NodeKind::String(text) => Value::string(&**text),
+            NodeKind::Bytes(bytes) => Value::Bytes(Octets::Borrowed(bytes)),
+            NodeKind::Request => Value::Object(Object::Request(self.request)),
+            NodeKind::Resource => self.request.resource_of(self.request.before),
+            NodeKind::Capture(place) => match self.captures.get(usize::from(*place)) {
+                Some(captured) => captured.clone(),
+                None => Value::Null,
             },
-            NodeKind::Is { value, wanted } => {
-                let value = self.eval(*value, base)?;
-                match wanted {
-                    Wanted::Kinds(kinds) => Ok(Value::Bool(kinds.has(value.kind()))),
-                    Wanted::Type(id) => match self.conforms(&value, *id)? {
-                        Ok(()) => Ok(Value::Bool(true)),
-                        Err(_) => Ok(Value::Bool(false)),
-                    },
-                }
+            NodeKind::Fail(fault) => return self.fail(fault.clone(), node.span),
+            // `null`; all others are in `node`.
+            _ => Value::Null,
+        })
+    }
+
+    #[inline(never)]
+    fn not(&mut self, operand: NodeId, span: Span, base: usize) -> Evaluated<'a> {
+        let operand = self.eval(operand, base)?;
+        match operator::truth(&operand, "!") {
+            Ok(truth) => Ok(Value::Bool(!truth)),
+            Err(fault) => self.fail(fault, span),
+        }
+    }
+
+    #[inline(never)]
+    fn negate(&mut self, operand: NodeId, span: Span, base: usize) -> Evaluated<'a> {
+        let operand = self.eval(operand, base)?;
+        self.done(operator::negate(&operand), span)
+    }
+
+    #[inline(never)]
+    fn ternary(
+        &mut self,
+        condition: NodeId,
+        then: NodeId,
+        otherwise: NodeId,
+        span: Span,
+        base: usize,
+    ) -> Evaluated<'a> {
+        let condition = self.eval(condition, base)?;
+        match operator::truth(&condition, "") {
+            Ok(true) => self.eval(then, base),
+            Ok(false) => self.eval(otherwise, base),
+            Err(fault) => self.fail(fault, span),
+        }
+    }
+
+    #[inline(never)]
+    fn list(&mut self, elements: &[NodeId], span: Span, base: usize) -> Evaluated<'a> {
+        let elements = self.all(elements, base)?;
+        self.reserve(elements.len(), span)?;
+        self.done(Value::list(elements.into_vec()), span)
+    }
+
+    #[inline(never)]
+    fn index(&mut self, object: NodeId, index: NodeId, span: Span, base: usize) -> Evaluated<'a> {
+        let (object, index) = self.both(object, index, base)?;
+        let result = operator::index(&object, &index, &mut self.context);
+        self.done(result, span)
+    }
+
+    #[inline(never)]
+    fn builtin(
+        &mut self,
+        builtin: &'static Builtin,
+        arguments: &[NodeId],
+        span: Span,
+        base: usize,
+    ) -> Evaluated<'a> {
+        let arguments = self.all(arguments, base)?;
+        if builtin.id.is_lookup() {
+            return self.look_up(builtin, &arguments, span);
+        }
+        let result = function::call(builtin, &arguments, &mut self.context);
+        self.done(result, span)
+    }
+
+    #[inline(never)]
+    fn coalesce(&mut self, left: NodeId, right: NodeId, base: usize) -> Evaluated<'a> {
+        match self.eval(left, base) {
+            Ok(Value::Null) => self.eval(right, base),
+            Err(Stop::Error(error)) if error.fault.is_absence() => self.eval(right, base),
+            Err(Stop::Needs) => {
+                let _ = self.eval(right, base);
+                Err(Stop::Needs)
             }
-            // All others are in `node`.
-            _ => self.fail(Fault::Syntax, node.span),
+            result => result,
+        }
+    }
+
+    #[inline(never)]
+    fn is(&mut self, value: NodeId, wanted: &Wanted, base: usize) -> Evaluated<'a> {
+        let value = self.eval(value, base)?;
+        match wanted {
+            Wanted::Kinds(kinds) => Ok(Value::Bool(kinds.has(value.kind()))),
+            Wanted::Type(id) => Ok(Value::Bool(self.conforms(&value, *id)?.is_ok())),
         }
     }
 
@@ -306,17 +327,26 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
     fn strict(
         &mut self,
         operator: BinaryOperator,
-        left: &Value<'a>,
-        right: &Value<'a>,
+        left: NodeId,
+        right: NodeId,
         span: Span,
+        base: usize,
     ) -> Evaluated<'a> {
-        let result = operator::binary(operator, left, right, &mut self.context);
+        let (left, right) = self.both(left, right, base)?;
+        let result = operator::binary(operator, &left, &right, &mut self.context);
         self.done(result, span)
     }
 
     #[inline(never)]
-    fn member(&self, object: &Value<'a>, name: &str, is_safe: bool, span: Span) -> Evaluated<'a> {
-        match object.member(name) {
+    fn member(
+        &mut self,
+        object: NodeId,
+        name: &str,
+        is_safe: bool,
+        span: Span,
+        base: usize,
+    ) -> Evaluated<'a> {
+        match self.eval(object, base)?.member(name) {
             Ok(value) => Ok(value),
             Err(Fault::Null | Fault::UndefinedProperty(_)) if is_safe => Ok(Value::Null),
             Err(fault) => self.fail(fault, span),
@@ -352,6 +382,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
     }
 
     /// `&&`, decided by false, or `||`, decided by true. An operand that decides absorbs what failed before it.
+    #[inline(never)]
     fn connective(&mut self, operands: &[NodeId], decisive: bool, span: Span, base: usize) -> Evaluated<'a> {
         let mut failed = None;
         let mut needs = false;
@@ -401,6 +432,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
     }
 
     /// A binding of a match. One that calls a function that reads it is stopped by the limit on calls.
+    #[inline(never)]
     fn match_let(&mut self, place: usize, span: Span) -> Evaluated<'a> {
         let Some(body) = self.lets.get(place).copied() else {
             return self.fail(Fault::Syntax, span);
@@ -450,6 +482,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         Slot::Unevaluated { node, base }
     }
 
+    #[inline(never)]
     fn map(&mut self, entries: &[(NodeId, NodeId)], span: Span, base: usize) -> Evaluated<'a> {
         let nodes: SmallVec<[NodeId; 8]> = entries.iter().flat_map(|(key, value)| [*key, *value]).collect();
         let values = self.all(&nodes, base)?;
@@ -472,6 +505,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         self.done(Map::built(map).map(Value::Map), span)
     }
 
+    #[inline(never)]
     fn path(&mut self, pieces: &'a [PathPiece], span: Span, base: usize) -> Evaluated<'a> {
         let mut parts = Vec::with_capacity(pieces.len());
         let mut needs = false;
@@ -501,6 +535,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         Ok(Value::Path(Path::Built(parts.into())))
     }
 
+    #[inline(never)]
     fn slice(
         &mut self,
         object: NodeId,
@@ -520,6 +555,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         self.done(result, span)
     }
 
+    #[inline(never)]
     fn method(&mut self, call: &'a MethodCall, span: Span, base: usize) -> Evaluated<'a> {
         let object = match self.eval(call.base, base) {
             Ok(Value::Null) if call.is_safe => return Ok(Value::Null),
@@ -545,27 +581,19 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         self.done(result, span)
     }
 
+    #[inline(never)]
     fn quantified(
         &mut self,
-        list: &Value<'a>,
+        list: NodeId,
         quantifier: Quantifier,
         local: usize,
         body: NodeId,
         span: Span,
         base: usize,
     ) -> Evaluated<'a> {
+        let list = self.eval(list, base)?;
         let Some(elements) = list.elements() else {
-            let fault = match list {
-                Value::Null => Fault::Null,
-                other => {
-                    let name = quantifier.as_str();
-                    Fault::unsupported(
-                        format!("{}.{name}(…)", other.type_name()),
-                        format!("list.{name}(…)"),
-                    )
-                }
-            };
-            return self.fail(fault, span);
+            return self.fail(not_a_list(&list, quantifier), span);
         };
         let decisive = match quantifier {
             Quantifier::All => Some(false),
@@ -574,7 +602,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         };
         let (mut mapped, mut failed, mut needs) = (Vec::new(), None, false);
         for element in elements.iter() {
-            self.locals[local] = Slot::Evaluated(Ok(element));
+            self.locals[base + local] = Slot::Evaluated(Ok(element));
             let result = self.eval(body, base);
             match decisive {
                 Some(decisive) => match self.truth(result, "", span) {
@@ -611,4 +639,16 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         let span = self.core.node(body.node).span;
         self.truth(result, "if", span).map(Value::Bool)
     }
+}
+
+/// What is wrong with a value that `all`, `any` or `map` cannot go through.
+fn not_a_list(value: &Value<'_>, quantifier: Quantifier) -> Fault {
+    if matches!(value, Value::Null) {
+        return Fault::Null;
+    }
+    let name = quantifier.as_str();
+    Fault::unsupported(
+        format!("{}.{name}(…)", value.type_name()),
+        format!("list.{name}(…)"),
+    )
 }

@@ -397,6 +397,29 @@ fn deep_recursion_through_arguments_ends_before_the_stack_does() {
 }
 
 #[test]
+fn the_deepest_evaluation_of_the_largest_frames_fits_into_a_thread() {
+    let functions: String = (1..20)
+        .map(|n| {
+            let body = format!("{}f{}(x){}", "[1].map(y, ".repeat(60), n + 1, ")".repeat(60));
+            format!("function f{n}(x) {{ return {body}; }}")
+        })
+        .collect();
+    let body = format!(
+        "{functions} function f20(x) {{ return x; }} match /posts/{{b}} {{ allow get: if f1(1) == [] ? true : false; }}"
+    );
+    let rules = ruleset(&firestore("andiron1", &body));
+    let world = World::new("posts/p", Method::Get);
+    let Decision::Deny(denial) = world.decide(&rules) else {
+        panic!();
+    };
+    assert!(matches!(
+        denial.tried[0].error.as_ref().unwrap().fault,
+        Fault::DepthMax(_)
+    ));
+    assert_eq!(rules.explain(&world.request(), &world.documents).1.len(), 1);
+}
+
+#[test]
 fn has_all_of_two_long_lists_takes_no_quadratic_time() {
     let numbers = |range: std::ops::Range<i32>| range.map(|n| n.to_string()).collect::<Vec<_>>().join(",");
     let world = World::new("posts/p", Method::Get).before(&format!(

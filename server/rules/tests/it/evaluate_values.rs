@@ -1,5 +1,7 @@
 //! Operators, methods and functions, by type: expressions with their value or their error.
 
+use andiron_rules::language::{Kind, Kinds, all_builtins, all_methods};
+
 use crate::evaluate_support::{check_table, world};
 
 fn check(cases: &[(&str, &str)]) {
@@ -812,4 +814,77 @@ fn extensions() {
             ),
         ],
     );
+}
+
+/// An expression of a type.
+fn sample(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Null => "null",
+        Kind::Bool => "true",
+        Kind::Int => "1",
+        Kind::Float => "1.5",
+        Kind::String => "'1'",
+        Kind::Bytes => "b'1'",
+        Kind::Timestamp => "request.time",
+        Kind::Duration => "duration.value(1, 's')",
+        Kind::LatLng => "latlng.value(1, 2)",
+        Kind::List => "['1']",
+        Kind::Map => "{'a': 1}",
+        Kind::Set => "['1'].toSet()",
+        Kind::MapDiff => "{'a': 1}.diff({})",
+        Kind::Path => "(/a/b)",
+    }
+}
+
+fn samples(parameters: &[Kinds]) -> String {
+    let arguments: Vec<_> = parameters
+        .iter()
+        .map(|kinds| sample(kinds.iter().last().unwrap()))
+        .collect();
+    arguments.join(", ")
+}
+
+#[test]
+fn every_method_and_function_of_the_tables_is_there() {
+    for method in all_methods() {
+        let expression = format!(
+            "{}.{}({})",
+            sample(method.receiver),
+            method.name,
+            samples(method.parameters)
+        );
+        let value = world().value_in("2", "", &expression);
+        assert!(!value.contains("not found"), "{expression}: {value}");
+    }
+    for builtin in all_builtins().filter(|builtin| !builtin.id.is_lookup()) {
+        let dot = builtin
+            .namespace
+            .map_or(String::new(), |namespace| format!("{}.", namespace.as_str()));
+        let expression = format!("{dot}{}({})", builtin.name, samples(builtin.parameters));
+        let value = world().value_in("2", "", &expression);
+        assert!(!value.contains("not found"), "{expression}: {value}");
+    }
+}
+
+#[test]
+fn every_operation_on_every_pair_of_types_has_a_value_or_an_error() {
+    for left in Kind::ALL {
+        for right in Kind::ALL {
+            for operator in [
+                "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/ ", "%", "in", "&&", "||",
+            ] {
+                let expression = format!("{} {operator} {}", sample(*left), sample(*right));
+                let value = world().value_in("2", "", &expression);
+                if matches!(operator, "==" | "!=") {
+                    assert!(matches!(&*value, "true" | "false"), "{expression}: {value}");
+                }
+                let is_equal = left == right;
+                if operator == "==" {
+                    assert_eq!(value, is_equal.to_string(), "{expression}");
+                }
+            }
+            let index = world().value_in("2", "", &format!("({})[{}]", sample(*left), sample(*right)));
+            assert!(!index.is_empty());
+        }
+    }
 }
