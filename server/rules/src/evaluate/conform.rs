@@ -6,15 +6,12 @@ use std::sync::Arc;
 use super::compare::equal;
 use super::core::{FieldShape, Shape};
 use super::fault::{EvaluationError, Fault};
-use super::interpret::{Evaluator, Stop};
+use super::interpret::{EVALUATION_DEPTH_MAX, Evaluator, Stop};
 use super::observe::Observer;
 use super::value::{Map, Text, Value};
 use crate::check::TypeId;
 use crate::source::Span;
 use crate::syntax::Literal;
-
-/// How many names of types are followed inside of each other; a type that goes deeper fits no value.
-const SHAPE_DEPTH_MAX: u16 = 128;
 
 /// Where a value is not of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,20 +38,34 @@ impl fmt::Display for Mismatch {
 type Conforms = Result<Result<(), Mismatch>, Stop>;
 
 impl<'a, O: Observer> Evaluator<'a, '_, O> {
-    /// Whether a value is of a declared type.
-    pub(crate) fn conforms(&mut self, value: &Value<'a>, id: TypeId) -> Conforms {
+    /// Whether a value is of a declared type, as it is asked for at a place of the program.
+    pub(crate) fn conforms(&mut self, value: &Value<'a>, id: TypeId, span: Span) -> Conforms {
         let core = self.core;
-        match core.types.get(id.0 as usize) {
-            Some(shape) => self.fits(value, shape, &mut String::new(), 0),
-            None => Ok(Err(mismatch("", "has a type that is not declared".to_owned()))),
-        }
+        let Some(shape) = core.types.get(id.0 as usize) else {
+            return Ok(Err(mismatch("", "has a type that is not declared".to_owned())));
+        };
+        self.fits(value, shape, &mut String::new())
+            .map_err(|stop| match stop {
+                // Shapes have no place in the text; their limits are met where the type is asked for.
+                Stop::Error(error) if error.span == Span::default() => {
+                    Stop::Error(Box::new(EvaluationError { span, ..*error }))
+                }
+                other => other,
+            })
     }
 
-    /// Recursion is bounded by the depth of the value and of the type's text.
-    fn fits(&mut self, value: &Value<'a>, shape: &'a Shape, field: &mut String, depth: u16) -> Conforms {
-        if depth > SHAPE_DEPTH_MAX {
-            return Ok(Err(mismatch(field, "is too deep".to_owned())));
+    /// Goes one level deeper, into a part of the value or the type.
+    fn fits(&mut self, value: &Value<'a>, shape: &'a Shape, field: &mut String) -> Conforms {
+        if self.depth >= EVALUATION_DEPTH_MAX {
+            return self.fail(Fault::DepthMax(EVALUATION_DEPTH_MAX), Span::default());
         }
+        self.depth += 1;
+        let result = self.shape_fits(value, shape, field);
+        self.depth -= 1;
+        result
+    }
+
+    fn shape_fits(&mut self, value: &Value<'a>, shape: &'a Shape, field: &mut String) -> Conforms {
         self.context.spend(1);
         if let Err(fault) = self.context.check() {
             return self.fail(fault, Span::default());
@@ -79,7 +90,7 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
             Shape::Declared(id, _) => {
                 let core = self.core;
                 match core.types.get(id.0 as usize) {
-                    Some(shape) => self.fits(value, shape, field, depth + 1),
+                    Some(shape) => self.fits(value, shape, field),
                     None => wrong(field),
                 }
             }
@@ -90,7 +101,7 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
                 for (index, value) in list.iter().enumerate() {
                     let length = field.len();
                     field.push_str(&format!("[{index}]"));
-                    if let Err(problem) = self.fits(&value, element, field, depth + 1)? {
+                    if let Err(problem) = self.fits(&value, element, field)? {
                         return Ok(Err(problem));
                     }
                     field.truncate(length);
@@ -103,7 +114,7 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
                 };
                 for (key, value) in map.iter() {
                     let length = push_field(field, &key);
-                    if let Err(problem) = self.fits(&value, element, field, depth + 1)? {
+                    if let Err(problem) = self.fits(&value, element, field)? {
                         return Ok(Err(problem));
                     }
                     field.truncate(length);
@@ -114,13 +125,13 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
                 let Some(Ok(map)) = value.as_map() else {
                     return wrong(field);
                 };
-                self.fields_fit(&map, fields, *is_open, field, depth)
+                self.fields_fit(&map, fields, *is_open, field)
             }
             Shape::Union(alternatives) => {
                 let mut nearest: Option<Mismatch> = None;
                 for alternative in alternatives {
                     let length = field.len();
-                    let Err(problem) = self.fits(value, alternative, field, depth + 1)? else {
+                    let Err(problem) = self.fits(value, alternative, field)? else {
                         return Ok(Ok(()));
                     };
                     field.truncate(length);
@@ -139,7 +150,7 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
                 condition,
                 span,
             } => {
-                if let Err(problem) = self.fits(value, base, field, depth + 1)? {
+                if let Err(problem) = self.fits(value, base, field)? {
                     return Ok(Err(problem));
                 }
                 let problem = match self.body(*condition, [value.clone()]) {
@@ -163,14 +174,13 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
         fields: &'a [FieldShape],
         is_open: bool,
         field: &mut String,
-        depth: u16,
     ) -> Conforms {
         let length = field.len();
         for wanted in fields {
             push_field(field, &wanted.name);
             match map.get(&wanted.name) {
                 Some(value) => {
-                    if let Err(problem) = self.fits(&value, &wanted.shape, field, depth + 1)? {
+                    if let Err(problem) = self.fits(&value, &wanted.shape, field)? {
                         return Ok(Err(problem));
                     }
                 }
@@ -193,7 +203,7 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
 fn is_limit(error: &EvaluationError) -> bool {
     matches!(
         error.fault,
-        Fault::ExpressionsMax(_) | Fault::LookupsMax(_) | Fault::ValueBytesMax(_)
+        Fault::ExpressionsMax(_) | Fault::LookupsMax(_) | Fault::ValueBytesMax(_) | Fault::DepthMax(_)
     )
 }
 

@@ -297,7 +297,7 @@ impl<'a, O: Observer> Judging<'a, '_, O> {
             && let Some(after) = self.evaluator.request.after
         {
             let value = Value::Map(super::value::Map::Stored(after));
-            match self.evaluator.conforms(&value, id) {
+            match self.evaluator.conforms(&value, id, span) {
                 Ok(Ok(())) => {}
                 Err(Stop::Needs) => self.type_needs = true,
                 Ok(Err(mismatch)) => {

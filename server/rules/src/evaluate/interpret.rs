@@ -4,7 +4,8 @@
 //! not known stops what depends on its value; the rest goes on, to find out what else is needed, and `&&`, `||` may still
 //! be decided by their other operands.
 //!
-//! Every recursion goes through [`Evaluator::eval`], which bounds it by [`EVALUATION_DEPTH_MAX`].
+//! Every recursion goes through [`Evaluator::eval`], or through the test of a declared type beside it; together they are
+//! bounded by [`EVALUATION_DEPTH_MAX`].
 
 use std::collections::BTreeMap;
 
@@ -73,7 +74,8 @@ pub(crate) struct Evaluator<'a, 'o, O> {
     locals: Vec<Slot<'a>>,
     expressions: u32,
     calls: u16,
-    depth: u16,
+    /// How deep the recursion is; see [`EVALUATION_DEPTH_MAX`].
+    pub(crate) depth: u16,
     pub(crate) observer: &'o mut O,
 }
 
@@ -199,7 +201,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
                 body,
             } => self.quantified(*list, *quantifier, usize::from(*local), *body, span, base),
             NodeKind::Coalesce { left, right } => self.coalesce(*left, *right, base),
-            NodeKind::Is { value, wanted } => self.is(*value, wanted, base),
+            NodeKind::Is { value, wanted } => self.is(*value, wanted, span, base),
             _ => self.leaf(node),
         }
     }
@@ -300,11 +302,11 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
     }
 
     #[inline(never)]
-    fn is(&mut self, value: NodeId, wanted: &Wanted, base: usize) -> Evaluated<'a> {
+    fn is(&mut self, value: NodeId, wanted: &Wanted, span: Span, base: usize) -> Evaluated<'a> {
         let value = self.eval(value, base)?;
         match wanted {
             Wanted::Kinds(kinds) => Ok(Value::Bool(kinds.has(value.kind()))),
-            Wanted::Type(id) => Ok(Value::Bool(self.conforms(&value, *id)?.is_ok())),
+            Wanted::Type(id) => Ok(Value::Bool(self.conforms(&value, *id, span)?.is_ok())),
         }
     }
 
@@ -474,7 +476,6 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
     /// An argument, to be evaluated when it is needed; one that is already known is handed on.
     fn argument(&self, node: NodeId, base: usize) -> Slot<'a> {
         if let NodeKind::Local(place) = self.core.node(node).kind
-            && !O::WATCHES
             && let known @ Slot::Evaluated(_) = &self.locals[base + usize::from(place)]
         {
             return known.clone();

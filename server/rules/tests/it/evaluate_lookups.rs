@@ -512,6 +512,47 @@ fn documents_must_be_of_the_type_of_their_match() {
 }
 
 #[test]
+fn a_type_that_asks_for_itself_ends() {
+    let rules = ruleset(
+        "rules_version = 'andiron1';
+        type Loop = any where this is Loop;
+        type Tree = { children: list<Tree> };
+        service cloud.firestore { match /databases/{database}/documents {
+            match /loops/{id} { allow get: if resource.data is Loop; }
+            match /trees/{id} { allow get: if resource.data is Tree; }
+        } }",
+    );
+    let Decision::Deny(denial) = World::new("loops/l", Method::Get).before("{}").decide(&rules) else {
+        panic!();
+    };
+    assert!(matches!(
+        denial.tried[0].error.as_ref().unwrap().fault,
+        Fault::DepthMax(_)
+    ));
+    let tree = |json: &str| World::new("trees/t", Method::Get).before(json).allows(&rules);
+    assert!(tree(
+        r#"{"children": [{"children": []}, {"children": [{"children": []}]}]}"#
+    ));
+    assert!(!tree(r#"{"children": [{"children": [{"child": []}]}]}"#));
+}
+
+#[test]
+fn explaining_costs_no_more_expressions_than_deciding() {
+    let body = "function f(x) { return g(x) && g(x); } function g(y) { return y == 1 && h(y); }
+        function h(z) { return z == 1; } match /posts/{id} { allow get: if f(1); }";
+    for expressions_max in 10..60 {
+        let limits = Limits {
+            expressions_max,
+            ..Limits::default()
+        };
+        let rules = ruleset_with(&firestore("2", body), limits);
+        let world = World::new("posts/p", Method::Get);
+        let (explained, _) = rules.explain(&world.request(), &world.documents);
+        assert_eq!(explained, world.decide(&rules), "{expressions_max}");
+    }
+}
+
+#[test]
 fn reasons_are_told_with_the_denial() {
     let body = "match /posts/{id} {
         allow get: if false;
