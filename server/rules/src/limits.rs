@@ -7,7 +7,7 @@
 //!
 //! Left out: the bounds that protect the process whatever is configured. They are constants where they matter:
 //! [`SOURCE_BYTES_MAX`](crate::source::SOURCE_BYTES_MAX), [`NESTING_MAX`](crate::parser::NESTING_MAX),
-//! [`TREE_HEIGHT_MAX`](crate::syntax::TREE_HEIGHT_MAX) and those of the evaluator.
+//! [`TREE_HEIGHT_MAX`](crate::syntax::TREE_HEIGHT_MAX) and those of [`evaluate`](crate::evaluate).
 
 /// The limits of one rules program.
 #[derive(Clone, Debug, PartialEq, Eq)]

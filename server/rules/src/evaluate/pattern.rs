@@ -1,7 +1,7 @@
 //! The regular expressions of a program, compiled.
 //!
 //! Patterns written as literals are compiled with the program. Others are compiled when they are met, and up to
-//! [`DYNAMIC_PATTERNS_MAX`] of them are kept. What a pattern means is [`re2`](crate::re2)'s.
+//! [`DYNAMIC_PATTERNS_MAX`] of them are kept. What a pattern means is [`re2`]'s.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
