@@ -463,3 +463,73 @@ fn routes_of_every_kind_turn_up() {
         }
     }
 }
+
+/// What random queries seldom meet: documents of several branches, cut values in scans that are merged, and bounds whose
+/// second value is that of an equality.
+#[test]
+fn routes_that_random_queries_seldom_take() {
+    let documents: Documents = (0..24_i64)
+        .map(|n| {
+            let data = Map::from([
+                ("a".to_owned(), Value::Integer(n % 2)),
+                ("b".to_owned(), Value::Integer(n % 3)),
+                (
+                    "c".to_owned(),
+                    Value::from(format!("{}{}", "x".repeat(1600), (n * 7) % 24)),
+                ),
+                ("d".to_owned(), Value::Integer((n * 5) % 24 / 2)),
+                ("e".to_owned(), Value::Integer(n % 5)),
+            ]);
+            (format!("c/n{n:02}").parse().unwrap(), data)
+        })
+        .collect();
+    let definition = |fields: &[&str]| IndexDefinition {
+        collection: "c".to_owned(),
+        scope: IndexScope::Collection,
+        fields: fields
+            .iter()
+            .map(|name| IndexField {
+                field: field(name),
+                kind: IndexFieldKind::Ascending,
+            })
+            .collect(),
+    };
+    let definitions = [
+        &["a"][..],
+        &["b"],
+        &["a", "c"],
+        &["b", "c"],
+        &["a", "d"],
+        &["b", "d"],
+    ]
+    .map(definition);
+    let mut queries = Vec::new();
+    for direction in ["asc", "desc"] {
+        for limit in [3, 100] {
+            for by in ["c", "d", "e"] {
+                for filter in [
+                    serde_json::json!(["or", ["a", "==", 1], ["b", "==", 1]]),
+                    serde_json::json!(["a", "in", [0, 1]]),
+                ] {
+                    queries.push(serde_json::json!({"from": "c", "where": filter, "orderBy": [[by, direction]], "limit": limit}));
+                }
+            }
+            for (bound, value) in [
+                ("startAt", 0.5),
+                ("startAfter", 1.5),
+                ("endAt", 0.5),
+                ("endBefore", 1.5),
+            ] {
+                queries.push(serde_json::json!({
+                    "from": "c", "where": ["a", "==", 1], "orderBy": [["d", direction], ["a", direction]],
+                    bound: [5, value], "limit": limit,
+                }));
+            }
+        }
+    }
+    let queries: Vec<Query> = queries
+        .into_iter()
+        .map(|query| serde_json::from_value(query).unwrap())
+        .collect();
+    check(&documents, definitions.to_vec(), &queries);
+}
