@@ -331,7 +331,11 @@ fn tls_connector() -> Result<TlsConnector, AndironError> {
                 .to_owned(),
         ));
     }
-    let config = ClientConfig::builder()
+    // Named, so that it does not depend on which others are compiled in.
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| AndironError::Usage(format!("https cannot be spoken: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))

@@ -15,6 +15,6 @@ mod server;
 
 pub use api::{Answer, Api};
 pub use fixtures::{MOVIES_COUNT, movies, movies_file};
-pub use process::{Output, ServerProcess, run};
+pub use process::{Output, ServerProcess, run, run_with};
 pub use scenario::{Scenario, check};
 pub use server::TestServer;

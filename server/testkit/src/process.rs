@@ -35,7 +35,13 @@ impl Output {
 
 /// Runs a command of the program to its end.
 pub fn run(program: &Path, folder: &Path, arguments: &[&str]) -> Output {
+    run_with(program, folder, &[], arguments)
+}
+
+/// Runs a command of the program to its end, with these variables in its environment.
+pub fn run_with(program: &Path, folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let output = command(program, folder)
+        .envs(variables.iter().copied())
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));

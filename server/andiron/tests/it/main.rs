@@ -4,6 +4,7 @@
 
 mod commands;
 mod crash;
+mod remote;
 mod serve;
 mod transfer;
 mod walk_through;
