@@ -90,7 +90,8 @@ impl Server {
         match server.listen(settings, reach).await {
             Ok(()) => Ok(server),
             Err(error) => {
-                server.shutdown().await;
+                // The first failure is the one to tell; what it led to is in the log.
+                let _ = server.shutdown().await;
                 Err(error)
             }
         }
@@ -136,7 +137,10 @@ impl Server {
     }
 
     /// Takes no more connections, finishes the requests and commits that it has accepted, and closes the data.
-    pub async fn shutdown(mut self) {
+    ///
+    /// # Errors
+    /// [`AndironError::Fatal`] if the store has failed for good, now or before.
+    pub async fn shutdown(mut self) -> Result<(), AndironError> {
         self.stop.send_replace(true);
         while let Some(ended) = self.tasks.join_next().await {
             match ended {
@@ -152,6 +156,8 @@ impl Server {
         if let Err(error) = tokio::task::spawn_blocking(move || engine.close()).await {
             tracing::error!(%error, "the engine did not close");
         }
+        let failure = self.failed.borrow().clone();
+        failure.map_or(Ok(()), |failure| Err(AndironError::Fatal(failure)))
     }
 
     async fn listen(&mut self, settings: &Settings, reach: Reach) -> Result<(), AndironError> {
@@ -244,7 +250,8 @@ impl Server {
         };
         match self.engine.commit(&Caller::System, body, None).await {
             Ok(_) => Ok(key),
-            Err(error) if is_read_only(&error) => Ok(None),
+            // The key is there, whatever became of the note.
+            Err(error) if is_read_only(&error) => Ok(key),
             Err(error) => Err(error.into()),
         }
     }

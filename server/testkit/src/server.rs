@@ -41,7 +41,10 @@ impl TestServer {
 
     /// Shuts the server down and starts it again on the same folder.
     pub async fn restart(&mut self) {
-        self.running_mut().shutdown().await;
+        self.take()
+            .shutdown()
+            .await
+            .expect("a test's store does not fail");
         self.server = Some(open(self.folder.path(), &self.settings).await);
     }
 
@@ -74,13 +77,16 @@ impl TestServer {
         self.server.as_ref().expect("it runs until it is dropped")
     }
 
-    fn running_mut(&mut self) -> Server {
+    fn take(&mut self) -> Server {
         self.server.take().expect("it runs until it is dropped")
     }
 
     /// Shuts it down, and waits until that is done.
     pub async fn stop(mut self) {
-        self.running_mut().shutdown().await;
+        self.take()
+            .shutdown()
+            .await
+            .expect("a test's store does not fail");
     }
 }
 

@@ -175,8 +175,11 @@ impl Session {
 
     /// Ends what was begun for this command alone.
     pub(crate) async fn close(self) {
-        if let Some(server) = self.own {
-            server.shutdown().await;
+        if let Some(server) = self.own
+            && let Err(error) = server.shutdown().await
+        {
+            // What the command itself met is what it ends with; this is why.
+            output::complain(&error.to_string());
         }
     }
 }

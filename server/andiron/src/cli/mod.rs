@@ -194,7 +194,10 @@ fn on_runtime(command: impl Future<Output = Result<(), AndironError>>) -> Result
             doing: "starting threads",
             source,
         })?;
-    runtime.block_on(command)
+    let ended = runtime.block_on(command);
+    // A thread may still be waiting for standard input, which nobody needs any more.
+    runtime.shutdown_background();
+    ended
 }
 
 #[cfg(test)]

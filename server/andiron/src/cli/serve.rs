@@ -27,7 +27,10 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), AndironError> {
             doing: "starting threads",
             source,
         })?;
-    runtime.block_on(run(&project))
+    let ended = runtime.block_on(run(&project));
+    // All that matters has ended in order; an examination that somebody asked for may be cut short.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run(project: &Project) -> Result<(), AndironError> {
@@ -45,11 +48,16 @@ async fn run(project: &Project) -> Result<(), AndironError> {
         );
     }
     tokio::select! {
-        failure = server.failed() => return Err(end_at_once(&failure)),
+        failure = server.failed() => end_at_once(&failure),
         signal = signals.next() => tracing::info!(signal, "stopping; a second signal stops at once"),
     }
     tokio::select! {
-        () = server.shutdown() => tracing::info!("stopped"),
+        stopped = server.shutdown() => {
+            if let Err(failure) = stopped {
+                end_at_once(&failure);
+            }
+            tracing::info!("stopped");
+        }
         signal = signals.next() => {
             tracing::warn!(signal, "stopped at once");
             // As the shell has it for an end by SIGTERM. What was answered is on disk; nothing else was promised.
@@ -60,7 +68,7 @@ async fn run(project: &Project) -> Result<(), AndironError> {
 }
 
 /// Ends the process without closing anything: nothing may be written any more, not even what a tidy end would write.
-fn end_at_once(failure: &AndironError) -> AndironError {
+fn end_at_once(failure: &AndironError) -> ! {
     output::complain(&failure.to_string());
     std::process::exit(i32::from(failure.exit_code()));
 }
