@@ -27,6 +27,8 @@ const CALLS: &[(&str, &str, &str)] = &[
         "/api/v1/commit",
         r#"{"reads":[{"path":"posts/p1","version":null}],"writes":[]}"#,
     ),
+    ("POST", "/api/v1/commit", "{}"),
+    ("POST", "/api/v1/batch-get", r#"{"paths":[]}"#),
     ("GET", "/api/v1/collections", ""),
     ("GET", "/api/v1/collections?all=true", ""),
     ("GET", "/api/v1/collections/posts/p1", ""),
@@ -34,6 +36,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/admin/keys", r#"{"name":"mine"}"#),
     ("DELETE", "/api/v1/admin/keys/first", ""),
     ("GET", "/api/v1/admin/info", ""),
+    ("GET", "/api/v1/admin/indexes", ""),
     ("GET", "/metrics", ""),
 ];
 
@@ -62,6 +65,53 @@ async fn nobody_in_particular_is_denied_everything() {
     check(&server.anonymous(), &refused(403, "permission-denied")).await;
     let left = server.api().get("/api/v1/docs/posts/p1").await.expect(200);
     assert_eq!(left.json()["data"]["a"], 1, "nothing has changed");
+}
+
+#[tokio::test]
+async fn no_route_but_the_public_ones_does_anything_for_nobody() {
+    const PUBLIC: &[&str] = &["/healthz", "/readyz", "/api/v1/docs", "/api/v1/openapi.json"];
+    let server = TestServer::start().await;
+    let api = server.anonymous();
+    // The routes are those of the document that the server makes of them, so a new one cannot be forgotten here.
+    let document = api.get("/api/v1/openapi.json").await.expect(200).json();
+    let mut asked = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let Ok(method) = method.to_uppercase().parse::<http::Method>() else {
+                continue;
+            };
+            if !["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD"].contains(&method.as_str()) {
+                continue;
+            }
+            let concrete: Vec<_> = path
+                .split('/')
+                .map(|segment| match segment {
+                    "{document}" => "posts/p1",
+                    "{collection}" => "posts",
+                    variable if variable.starts_with('{') => "first",
+                    fixed => fixed,
+                })
+                .collect();
+            let concrete = concrete.join("/");
+            let body = ["PUT", "POST", "PATCH"]
+                .contains(&method.as_str())
+                .then(|| "{}".to_owned());
+            let answer = api.request(method.clone(), &concrete, &[], body).await;
+            let is_public = PUBLIC.contains(&path.as_str());
+            assert!(
+                if is_public {
+                    answer.status < 300
+                } else {
+                    [400, 403].contains(&answer.status)
+                },
+                "{method} {path}: {} {}",
+                answer.status,
+                answer.text()
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 15, "the document has routes: {asked}");
 }
 
 #[tokio::test]
