@@ -6,10 +6,10 @@
 //! - [`diagnostic`]: what is wrong with a file, for people and for programs.
 //! - [`parser`]: from text to the tree of [`syntax`], with every error.
 //! - [`program`]: files and what they import.
-//! - [`check`]: what names mean, what is known of types, what is probably a mistake.
+//! - [`mod@check`]: what names mean, what is known of types, what is probably a mistake.
 //! - [`evaluate`]: requests judged by a checked program: allow, deny, or the documents that it takes to decide.
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
-//! - [`format`]: one layout for all files.
+//! - [`mod@format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
 //! - [`limits`]: what a program may cost.
 
