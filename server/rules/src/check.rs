@@ -23,8 +23,9 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, has_errors};
 use crate::language::{BuiltinId, Kinds, Namespace};
 use crate::limits::Limits;
 use crate::program::Program;
+use crate::re2::PatternError;
 use crate::source::{FileId, Span};
-use crate::syntax::{Expr, Function, LanguageVersion, Let, Name, ServiceKind, TypeDeclaration};
+use crate::syntax::{Expr, Function, LanguageVersion, Let, Name, ServiceKind, TypeDeclaration, TypeExpr};
 
 /// A function of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,9 +193,9 @@ pub fn check(program: &Program, limits: &Limits) -> Checked {
     checker.finish()
 }
 
-/// A version 1 or 2 warning that is an error in `andiron1`.
-fn severity_in(version: LanguageVersion, code: Code) -> Severity {
-    let is_about_knowledge = matches!(
+/// Whether it is a warning in versions 1 and 2 only because files that production takes must work.
+fn is_about_knowledge(code: Code) -> bool {
+    matches!(
         code,
         Code::UnknownName
             | Code::UnknownMember
@@ -203,12 +204,7 @@ fn severity_in(version: LanguageVersion, code: Code) -> Severity {
             | Code::LengthProperty
             | Code::HasMethodOnMap
             | Code::ListAddition
-    );
-    if version.has_extensions() && is_about_knowledge {
-        Severity::Error
-    } else {
-        code.severity()
-    }
+    )
 }
 
 /// The state of one check.
@@ -231,11 +227,15 @@ struct Checker<'p> {
     /// What is being checked, for the graph of calls.
     caller: Option<calls::Node>,
     calls: calls::Calls,
+    /// What each declared type stands for.
+    type_definitions: Vec<&'p TypeExpr>,
     used_functions: Vec<bool>,
     used_types: Vec<bool>,
     used_variables: Vec<bool>,
     /// Every `allow`, with the matches around it.
     allows: Vec<lints::Site<'p>>,
+    /// What is wrong with the patterns met so far: compiling one takes longer than checking a function.
+    patterns: HashMap<Arc<str>, Option<PatternError>>,
     /// The paths of look-ups that have been complained about.
     reported_lookups: HashSet<Span>,
 }
@@ -267,10 +267,12 @@ impl<'p> Checker<'p> {
             this: None,
             caller: None,
             calls: calls::Calls::default(),
+            type_definitions: Vec::new(),
             used_functions: Vec::new(),
             used_types: Vec::new(),
             used_variables: Vec::new(),
             allows: Vec::new(),
+            patterns: HashMap::new(),
             reported_lookups: HashSet::new(),
         }
     }
@@ -280,11 +282,20 @@ impl<'p> Checker<'p> {
         self.checked
     }
 
-    /// Reports something, as grave as it is in this file's version.
+    /// Reports something. What is not known is an error in `andiron1`.
     fn report(&mut self, diagnostic: Diagnostic) {
         let file = &self.program.files()[diagnostic.span.file.index()];
-        let severity = severity_in(file.version, diagnostic.code).max(diagnostic.severity);
+        let severity = if file.version.has_extensions() && is_about_knowledge(diagnostic.code) {
+            Severity::Error
+        } else {
+            diagnostic.severity
+        };
         self.diagnostics.push(diagnostic.with_severity(severity));
+    }
+
+    /// Reports something that may be meant as it is, in every version.
+    fn suspect(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
     }
 
     fn exceeds(&mut self, span: Span, what: &str, found: usize, limit: usize) {

@@ -105,6 +105,11 @@ impl Diagnostics {
         }
     }
 
+    /// Whether nothing more is shown.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
     /// In the order of the text.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         let shown = if self.is_full {

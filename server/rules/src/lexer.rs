@@ -16,6 +16,9 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span};
 use crate::syntax::Comment;
 
+/// How far the end of a string in foreign quotes is looked for.
+const FOREIGN_STRING_CHARACTERS_MAX: usize = 200;
+
 /// The tokens of a text.
 pub(crate) struct Lexed {
     /// In order; the last one, and only that, is [`TokenKind::End`].
@@ -288,12 +291,20 @@ impl Lexer<'_> {
                 self.offset += 1;
                 let next = self.text[self.offset..].chars().next();
                 let shown = next.filter(|next| !next.is_control()).map(String::from);
-                let hint = if kind == TokenKind::String
-                    && matches!(next, Some('d' | 'w' | 's' | '.' | 'D' | 'W' | 'S'))
-                {
-                    "in a pattern for `matches`, double the backslash"
-                } else {
-                    "there are \\\" \\' \\\\ \\b \\f \\n \\r \\t \\xHH \\OOO \\uHHHH; for a backslash itself write `\\\\`"
+                let hint = match next {
+                    // The string is not closed, which is said anyway.
+                    None | Some('\n' | '\r') => return,
+                    Some('x') => "`\\x` is followed by two hexadecimal digits",
+                    Some('u') => "`\\u` is followed by four hexadecimal digits",
+                    Some('0'..='9') => "an octal escape has three digits, from `\\000` to `\\377`",
+                    Some('d' | 'w' | 's' | '.' | 'D' | 'W' | 'S' | '$' | '/' | '-')
+                        if kind == TokenKind::String =>
+                    {
+                        "in a pattern for `matches`, double the backslash"
+                    }
+                    _ => {
+                        "there are \\\" \\' \\\\ \\b \\f \\n \\r \\t \\xHH \\OOO \\uHHHH; for a backslash itself write `\\\\`"
+                    }
                 };
                 let span = self.span_from(start);
                 let message = format!("`\\{}` is not an escape", shown.unwrap_or_default());
@@ -311,10 +322,15 @@ impl Lexer<'_> {
             character.is_ascii_graphic() && !matches!(character, '`' | '#' | '^' | '~' | '\\')
                 || character.is_ascii_whitespace()
         };
-        let length = rest.find(known).unwrap_or(rest.len());
-        // The first character is unknown whatever `known` says of it.
         let first = rest.chars().next().unwrap_or_default();
-        self.offset += length.max(first.len_utf8());
+        let length = match first {
+            // What was meant to be a string or a comment is one mistake, not one for each word in it.
+            '\u{2018}'..='\u{201f}' | '`' => foreign_string(rest).unwrap_or(first.len_utf8()),
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            // The first character is unknown whatever `known` says of it.
+            _ => rest.find(known).unwrap_or(rest.len()).max(first.len_utf8()),
+        };
+        self.offset += length;
         let hint = match first {
             '\u{2018}'..='\u{201f}' | '`' => "strings stand in straight quotes: \"…\" or '…'",
             '#' => "comments start with `//`",
@@ -326,12 +342,23 @@ impl Lexer<'_> {
             _ => "remove it",
         };
         let shown: String = rest[..self.offset - start].chars().take(20).collect();
-        let message = format!("`{}` has no meaning here", shown.escape_debug());
+        let message = match first {
+            '`' => "backticks have no meaning here".to_owned(),
+            _ => format!("`{}` has no meaning here", shown.escape_debug()),
+        };
         let span = self.span_from(start);
         self.diagnostics
             .push(Diagnostic::new(Code::Syntax, span, message).with_hint(hint));
         TokenKind::Error
     }
+}
+
+/// How long the string is that starts with a curly quote or backtick here, if one ends it on the same line.
+fn foreign_string(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices().skip(1).take(FOREIGN_STRING_CHARACTERS_MAX);
+    let (end, quote) = characters
+        .find(|(_, character)| matches!(character, '\u{2018}'..='\u{201f}' | '`' | '\n' | '\'' | '"'))?;
+    (!matches!(quote, '\n' | '\'' | '"')).then_some(end + quote.len_utf8())
 }
 
 fn is_name_start(byte: u8) -> bool {

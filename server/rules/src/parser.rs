@@ -5,6 +5,57 @@
 //! Recursion is bounded by [`NESTING_MAX`], time is linear in the number of tokens.
 //!
 //! Left out: what depends on what names mean, which is the checker's.
+//!
+//! # Grammar
+//!
+//! `*` marks what only `rules_version = 'andiron1'` has. Words in capitals are tokens; a path segment such as `/users` is
+//! one token, and the longest token wins.
+//!
+//! ```text
+//! file      = [version] {import} (function | service | type*)+ END
+//! version   = "rules_version" "=" STRING [";"]
+//! import    = "import" STRING ["as" NAME] ";"
+//! service   = "service" ("cloud.firestore" | "firebase.storage") "{" (function | match | let*)+ "}"
+//! match     = "match" pattern ["is" type-name]* "{" (function | allow | match | let*)+ "}"
+//! pattern   = ( SEGMENT | "/" "{" NAME ["=" ("*" | "**")] "}" )+
+//! allow     = "allow" NAME {"," NAME} [":" "if" expr ["else" STRING]*] [";"]
+//! function  = "function" NAME "(" [NAME {"," NAME}] ")" "{" {let} "return" expr [";"] "}"
+//! let       = "let" NAME "=" expr ";"
+//! type      = "type" NAME "=" type-expr ";"                                            *
+//! type-expr = ["|"] primary {"|" primary} {"where" expr}
+//! primary   = type-name ["<" type-expr {"," type-expr} ">"] | LITERAL | "(" type-expr ")"
+//!           | "{" [field {"," field}] ["," "..."] [","] "}"
+//! field     = (NAME | STRING) ["?"] ":" type-expr
+//! type-name = NAME ["." NAME]*
+//! ```
+//!
+//! Expressions, from the tightest to the loosest; operators group to the left unless something else is said:
+//!
+//! ```text
+//! 1  literals, names, `(e)`, lists, maps, paths, calls; `.name` `.name(args)` `[i]` `[i:j]`
+//!    `?.name` `?.name(args)`* `.all(x, e)` `.any(x, e)` `.map(x, e)`*
+//! 2  `-e`, `!e`; `-` takes what stands in 1
+//! 3  `*` `/` `%`
+//! 4  `+` `-`
+//! 5  `??`*, to the right
+//! 6  `<` `<=` `>` `>=`
+//! 7  `==` `!=`
+//! 8  `is`
+//! 9  `in`
+//! 10 `&&`
+//! 11 `||`
+//! 12 `? :`, to the right
+//! ```
+//!
+//! What the extensions mean:
+//!
+//! - `else "text"` behind a condition is what a client is told when nothing allows what it asks for: the texts of the
+//!   `allow`s about that operation whose patterns matched, in the order of the file. Without one it is told nothing.
+//! - `a ?? b` is `a`, or `b` if `a` is null or not there. `a?.b` is null if `a` is null or has no `b`.
+//! - `let` in a match or service is seen by everything in its braces that stands behind it, and by all functions there; like
+//!   every `let` it is evaluated when it is needed, and once.
+//! - `match … is Type` requires the type of the fields of every document that a create or update leaves there.
+//! - In the condition after `where`, `this` is the value; a call of a function that is not declared is one of its methods.
 
 mod declaration;
 mod documentation;

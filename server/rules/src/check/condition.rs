@@ -12,68 +12,76 @@ use crate::syntax::{BinaryOperator, Expr, ExprKind, PathPartKind, UnaryOperator}
 /// How many calls deep conditions are followed.
 const DEPTH_MAX: usize = 12;
 
+/// How many expressions are looked at to find out whether a condition is always the same.
+const STEPS_MAX: usize = 2000;
+
 /// Whether a condition is always true or always false, if either. It is not called true if it might fail.
 pub(super) fn constant(checked: &Checked, expr: &Expr) -> Option<bool> {
-    constant_within(checked, expr, DEPTH_MAX)
+    Constant {
+        checked,
+        steps_left: STEPS_MAX,
+    }
+    .value(expr, DEPTH_MAX)
 }
 
-fn constant_within(checked: &Checked, expr: &Expr, depth: usize) -> Option<bool> {
-    let inner = |expr: &Expr| constant_within(checked, expr, depth);
-    match &expr.kind {
-        ExprKind::Bool(value) => Some(*value),
-        ExprKind::Paren(paren) => inner(paren),
-        ExprKind::Unary {
-            operator: UnaryOperator::Not,
-            operand,
-            ..
-        } => inner(operand).map(|value| !value),
-        ExprKind::Binary {
-            operator,
-            left,
-            right,
-            ..
-        } => {
-            let (one, other) = (inner(left), inner(right));
-            match operator {
-                BinaryOperator::And => match (one, other) {
-                    (Some(false), _) | (_, Some(false)) => Some(false),
-                    (Some(true), Some(true)) => Some(true),
-                    _ => None,
-                },
-                BinaryOperator::Or => match (one, other) {
-                    (Some(true), _) | (_, Some(true)) => Some(true),
-                    (Some(false), Some(false)) => Some(false),
-                    _ => None,
-                },
+struct Constant<'a> {
+    checked: &'a Checked,
+    steps_left: usize,
+}
+
+impl Constant<'_> {
+    fn value(&mut self, expr: &Expr, depth: usize) -> Option<bool> {
+        self.steps_left = self.steps_left.checked_sub(1)?;
+        match &expr.kind {
+            ExprKind::Bool(value) => Some(*value),
+            ExprKind::Paren(inner) => self.value(inner, depth),
+            ExprKind::Unary {
+                operator: UnaryOperator::Not,
+                operand,
+                ..
+            } => self.value(operand, depth).map(|value| !value),
+            ExprKind::Binary {
+                operator,
+                left,
+                right,
+                ..
+            } => match operator {
+                BinaryOperator::And | BinaryOperator::Or => {
+                    let deciding = *operator == BinaryOperator::Or;
+                    match (self.value(left, depth), self.value(right, depth)) {
+                        (Some(one), _) | (_, Some(one)) if one == deciding => Some(deciding),
+                        (Some(_), Some(other)) => Some(other),
+                        _ => None,
+                    }
+                }
                 BinaryOperator::Equal => literals_equal(left, right),
                 BinaryOperator::NotEqual => literals_equal(left, right).map(|equal| !equal),
                 _ => None,
-            }
+            },
+            ExprKind::Ternary {
+                condition,
+                then,
+                otherwise,
+            } => match self.value(condition, depth)? {
+                true => self.value(then, depth),
+                false => self.value(otherwise, depth),
+            },
+            ExprKind::Call { .. } | ExprKind::MethodCall { .. } => match self.checked.resolution(expr)? {
+                Resolution::Function(id) => {
+                    let function = Arc::clone(self.checked.function(id));
+                    self.value(&function.body, depth.checked_sub(1)?)
+                }
+                _ => None,
+            },
+            ExprKind::Variable(_) => match self.checked.resolution(expr)? {
+                Resolution::Variable(id) => {
+                    let binding = binding(self.checked, id)?;
+                    self.value(&binding.value, depth.checked_sub(1)?)
+                }
+                _ => None,
+            },
+            _ => None,
         }
-        ExprKind::Ternary {
-            condition,
-            then,
-            otherwise,
-        } => match inner(condition)? {
-            true => inner(then),
-            false => inner(otherwise),
-        },
-        ExprKind::Call { .. } | ExprKind::MethodCall { .. } => match checked.resolution(expr)? {
-            Resolution::Function(id) => {
-                let depth = depth.checked_sub(1)?;
-                constant_within(checked, &checked.function(id).body, depth)
-            }
-            _ => None,
-        },
-        ExprKind::Variable(_) => match checked.resolution(expr)? {
-            Resolution::Variable(id) => {
-                let depth = depth.checked_sub(1)?;
-                let value = binding(checked, id)?;
-                constant_within(checked, &value.value, depth)
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }
 

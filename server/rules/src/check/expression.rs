@@ -3,12 +3,7 @@
 //! Types are sets of possibilities ([`Kinds`]). Something is said only where no possibility works, so nothing that could
 //! succeed is ever complained about.
 
-use super::{
-    Checker, Resolution, VariableKind,
-    calls::Node,
-    names::{Scope, closest},
-    service::article,
-};
+use super::{Checker, Resolution, VariableKind, calls::Node, names::Scope, service::article};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::language::{
     self, Kind, Kinds, Method, Namespace, Object, Parameters, all_builtins, builtin, method, methods_named,
@@ -301,7 +296,7 @@ impl<'p> Checker<'p> {
                 ),
                 "undefined" => Some("there is no `undefined`; test for a key with `'key' in map`".to_owned()),
                 "now" => Some("the time of the request is `request.time`".to_owned()),
-                other => closest(other, visible()).map(|closest| format!("is it `{closest}`?")),
+                other => self.suggestion(other, visible()),
             }
         };
         let mut diagnostic = Diagnostic::new(
@@ -361,8 +356,8 @@ impl<'p> Checker<'p> {
     fn unknown_field(&mut self, name: &Name, fields: &[&str]) {
         let message = format!("the declared type has no field `{}`", name.text);
         let mut diagnostic = Diagnostic::new(Code::UnknownMember, name.span, message);
-        diagnostic.hint = closest(&name.text, fields.iter().copied())
-            .map(|closest| format!("is it `{closest}`?"))
+        diagnostic.hint = self
+            .suggestion(&name.text, fields.iter().copied())
             .or_else(|| (!fields.is_empty()).then(|| format!("it has {}", fields.join(", "))));
         self.report(diagnostic);
     }
@@ -376,13 +371,12 @@ impl<'p> Checker<'p> {
             ExprKind::Member { .. } | ExprKind::MethodCall { .. } | ExprKind::List(_) | ExprKind::String(_)
         );
         if &*name.text == "length" && is_value && !is_data {
-            self.report(
+            self.suspect(
                 Diagnostic::new(
                     Code::LengthProperty,
                     name.span,
                     "this looks for a key `length` in a map",
                 )
-                .with_severity(Code::LengthProperty.severity())
                 .with_hint("ask for the size of a string, list or map with `.size()`"),
             );
         }
@@ -406,8 +400,8 @@ impl<'p> Checker<'p> {
             None if object.is_open() => Known::ANY,
             None => {
                 let message = format!("{} has no property `{}`", object.describe(), name.text);
-                let hint = closest(&name.text, property_names(object))
-                    .map(|closest| format!("is it `{closest}`?"))
+                let hint = self
+                    .suggestion(&name.text, property_names(object))
                     .or_else(|| object.hint(&name.text));
                 let mut diagnostic = Diagnostic::new(Code::UnknownMember, name.span, message);
                 diagnostic.hint = hint;
@@ -552,7 +546,7 @@ impl<'p> Checker<'p> {
         } else if &*name.text == "bool" {
             Some("there is no conversion to bool; compare the value".to_owned())
         } else {
-            closest(&name.text, visible()).map(|closest| format!("is it `{closest}`?"))
+            self.suggestion(&name.text, visible())
         };
         let mut diagnostic = Diagnostic::new(
             Code::UnknownName,
@@ -587,8 +581,7 @@ impl<'p> Checker<'p> {
                     let message = format!("`{}` has no function `{}`", prefix.text, method.text);
                     let names = imported.functions().map(|function| &*function.name.text);
                     let mut diagnostic = Diagnostic::new(Code::UnknownName, method.span, message);
-                    diagnostic.hint =
-                        closest(&method.text, names).map(|closest| format!("is it `{closest}`?"));
+                    diagnostic.hint = self.suggestion(&method.text, names);
                     self.report(diagnostic);
                     return Known::ANY;
                 };
@@ -634,7 +627,7 @@ impl<'p> Checker<'p> {
             diagnostic.hint = if namespace == Namespace::Firestore && self.service.is_some() {
                 Some(format!("in the rules of documents it is `{}(path)`", method.text))
             } else {
-                closest(&method.text, names).map(|closest| format!("is it `{closest}`?"))
+                self.suggestion(&method.text, names)
             };
             self.report(diagnostic);
             return Known::ANY;
@@ -732,7 +725,7 @@ impl<'p> Checker<'p> {
                 let candidates = kinds
                     .iter()
                     .flat_map(|kind| language::all_methods().filter(move |method| method.receiver == kind));
-                closest(other, candidates.map(|method| method.name)).map(|closest| format!("is it `{closest}`?"))
+                self.suggestion(other, candidates.map(|method| method.name))
             }
         };
         let mut diagnostic = Diagnostic::new(Code::UnknownMember, name.span, message);
@@ -749,7 +742,15 @@ impl<'p> Checker<'p> {
         let ExprKind::String(text) = &pattern.without_parens().kind else {
             return;
         };
-        if let Err(error) = re2::compile(text) {
+        let error = match self.patterns.get(text) {
+            Some(known) => known.clone(),
+            None => {
+                let error = re2::compile(text).err();
+                self.patterns.insert(std::sync::Arc::clone(text), error.clone());
+                error
+            }
+        };
+        if let Some(error) = error {
             let mut diagnostic = Diagnostic::new(Code::InvalidPattern, pattern.span, error.to_string());
             diagnostic.hint = error.hint().map(str::to_owned);
             self.report(diagnostic);

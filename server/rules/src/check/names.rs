@@ -34,6 +34,7 @@ impl<'p> Checker<'p> {
                         let id = TypeId(number(self.checked.types.len()));
                         self.checked.types.push(Arc::clone(declaration));
                         self.checked.types_by_name.insert(declaration.name.span, id);
+                        self.type_definitions.push(&declaration.definition);
                         self.used_types.push(false);
                     }
                 }
@@ -159,6 +160,19 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// Asks whether a name is meant to be one of `candidates`.
+    pub(super) fn suggestion<'a>(
+        &self,
+        name: &str,
+        candidates: impl Iterator<Item = &'a str>,
+    ) -> Option<String> {
+        // Nobody would see it.
+        if self.diagnostics.is_full() {
+            return None;
+        }
+        closest(name, candidates).map(|closest| format!("is it `{closest}`?"))
+    }
+
     /// The names of variables in scope, for suggestions.
     pub(super) fn visible_variables(&self) -> impl Iterator<Item = &'p str> {
         self.scopes
@@ -181,15 +195,19 @@ fn number(count: usize) -> u32 {
     u32::try_from(count).expect("a source is at most SOURCE_BYTES_MAX bytes")
 }
 
+/// How many names a misspelt one is compared with.
+const CANDIDATES_MAX: usize = 500;
+
 /// The one of `candidates` that `name` is probably a mistake for.
-pub(super) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = match name.chars().count() {
         0..=2 => 0,
         3..=5 => 1,
         _ => 2,
     };
     candidates
-        .filter(|candidate| *candidate != name)
+        .take(CANDIDATES_MAX)
+        .filter(|candidate| *candidate != name && candidate.len().abs_diff(name.len()) <= allowed)
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min()

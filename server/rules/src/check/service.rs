@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Checker, VariableKind, calls::Node, lints::Site, names::Scope};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::language::{Kind, Kinds};
 use crate::source::{FileId, Span};
 use crate::syntax::{
-    Allow, Expr, File, Function, Let, Match, Member, SegmentKind, Service, ServiceKind, TypeDeclaration,
+    Allow, Expr, File, Function, Let, Match, Member, OperationKind, SegmentKind, Service, ServiceKind,
+    TypeDeclaration,
 };
 
 impl<'p> Checker<'p> {
@@ -51,7 +52,7 @@ impl<'p> Checker<'p> {
                 for service in file.services() {
                     if !is_root {
                         let message = "this file is imported for its functions and types; its services are not in force";
-                        checker.report(Diagnostic::new(Code::UnusedType, service.name.span, message));
+                        checker.report(Diagnostic::new(Code::IgnoredService, service.name.span, message));
                     }
                     checker.check_service(service, is_root);
                 }
@@ -212,7 +213,9 @@ impl<'p> Checker<'p> {
     }
 
     fn check_allow(&mut self, allow: &'p Allow, matches: &[&'p Match], is_root: bool) {
-        for (index, operation) in allow.operations.iter().enumerate() {
+        // At most as many as there are operations.
+        let mut seen: Vec<OperationKind> = Vec::new();
+        for operation in &allow.operations {
             if operation.kind.is_none() {
                 let message = format!("there is no operation `{}`", operation.name.text);
                 self.report(
@@ -221,18 +224,12 @@ impl<'p> Checker<'p> {
                     ),
                 );
             }
-            let earlier = &allow.operations[..index];
-            if let Some(kind) = operation.kind
-                && earlier
-                    .iter()
-                    .filter_map(|other| other.kind)
-                    .any(|other| other.covers(kind))
-            {
+            let Some(kind) = operation.kind else { continue };
+            if seen.iter().any(|other| other.covers(kind)) {
                 let message = format!("`{}` is in this list already", operation.name.text);
-                self.report(
-                    Diagnostic::new(Code::Unreachable, operation.name.span, message)
-                        .with_severity(Severity::Warning),
-                );
+                self.report(Diagnostic::new(Code::Unreachable, operation.name.span, message));
+            } else {
+                seen.push(kind);
             }
         }
         if let Some(condition) = &allow.condition {

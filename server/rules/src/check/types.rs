@@ -1,8 +1,11 @@
 //! Declared types: their names, their conditions, and what they say about values.
 
-use super::{Checker, Resolution, TypeId, calls::Node, expression::Known, names::closest};
+use std::collections::HashMap;
+
+use super::{Checker, Resolution, TypeId, calls::Node, expression::Known};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::language::{Kind, Kinds};
+use crate::source::Span;
 use crate::syntax::{Literal, Name, TypeExpr, TypeKind};
 
 /// How many names of types are followed to what they stand for; a circle of them is an error of its own.
@@ -36,12 +39,10 @@ impl<'p> Checker<'p> {
                 }
             }
             TypeKind::Map { fields, .. } => {
-                for (index, field) in fields.iter().enumerate() {
-                    let earlier = fields[..index]
-                        .iter()
-                        .find(|other| other.name.text == field.name.text);
-                    if let Some(earlier) = earlier {
-                        self.duplicate("field", &field.name, earlier.name.span);
+                let mut names: HashMap<&str, Span> = HashMap::new();
+                for field in fields {
+                    if let Some(first) = names.insert(&field.name.text, field.name.span) {
+                        self.duplicate("field", &field.name, first);
                     }
                     self.check_type(&field.value, false);
                 }
@@ -110,7 +111,7 @@ impl<'p> Checker<'p> {
             "reference" | "ref" => Some("it is called `path`".to_owned()),
             "geopoint" => Some("it is called `latlng`".to_owned()),
             "null" | "undefined" => Some("compare with `== null`".to_owned()),
-            other => closest(other, known).map(|closest| format!("is it `{closest}`?")),
+            other => self.suggestion(other, known),
         };
         let mut diagnostic = Diagnostic::new(
             Code::UnknownName,
@@ -206,11 +207,7 @@ impl<'p> Checker<'p> {
                 .find_type(&name.text)
                 .filter(|_| name.span.file == self.file)?,
         };
-        let span = self.checked.type_declaration(id).name.span;
-        let file = self.file_of(span.file);
-        file.types()
-            .find(|declaration| declaration.name.span == span)
-            .map(|declaration| &declaration.definition)
+        self.type_definitions.get(id.0 as usize).copied()
     }
 
     /// What is known of the field of a declared type: `Err` if there is no such field and can be none.
@@ -242,10 +239,9 @@ impl<'p> Checker<'p> {
 
     /// What is known of the data of a document of this type.
     pub(super) fn known_document(&self, id: TypeId) -> Known<'p> {
-        let span = self.checked.type_declaration(id).name.span;
-        let file = self.file_of(span.file);
-        file.types()
-            .find(|declaration| declaration.name.span == span)
-            .map_or(Known::ANY, |declaration| self.known_of(&declaration.definition))
+        match self.type_definitions.get(id.0 as usize) {
+            Some(definition) => self.known_of(definition),
+            None => Known::ANY,
+        }
     }
 }

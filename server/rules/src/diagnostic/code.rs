@@ -72,7 +72,8 @@ codes! {
     TypeMismatch = "type-mismatch", Warning, "An operation gets values of types that it does not take; it always fails.";
     UnusedFunction = "unused-function", Warning, "A function is never called.";
     UnusedVariable = "unused-variable", Warning, "A variable or parameter is never read.";
-    UnusedType = "unused-type", Warning, "An imported file's services are not in force, or a type is never used.";
+    UnusedType = "unused-type", Warning, "A declared type is never used.";
+    IgnoredService = "ignored-service", Warning, "The services of an imported file are not in force.";
     NeverGrants = "never-grants", Warning, "A condition is always false or always fails.";
     Unreachable = "unreachable", Warning, "A pattern or an operation that no request can reach.";
     PublicAccess = "public-access", Warning, "Everybody on the internet may do this, without signing in.";

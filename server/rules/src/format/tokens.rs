@@ -6,6 +6,9 @@ use crate::lexer::{Token, TokenKind, lex};
 use crate::source::FileId;
 use crate::syntax::Comment;
 
+/// How many comments behind a token on one line are kept there.
+const COMMENTS_ON_LINE_MAX: usize = 8;
+
 /// A walk along the tokens of a source.
 pub(super) struct Tokens<'a> {
     pub(super) text: &'a str,
@@ -189,9 +192,7 @@ impl<'a> Tokens<'a> {
         while let Some(comment) = self.pending() {
             let before = &self.text[self.end..comment.span.start as usize];
             let text = self.comment_text(comment);
-            let following = &self.text[comment.span.end as usize..];
-            let rest = following[..following.find('\n').unwrap_or(following.len())].trim();
-            let ends_line = !comment.is_block || rest.is_empty() && !text.contains('\n');
+            let ends_line = !comment.is_block || !text.contains('\n') && self.is_last_on_line();
             if before.contains('\n') || !ends_line {
                 return;
             }
@@ -199,5 +200,26 @@ impl<'a> Tokens<'a> {
             self.end = comment.span.end as usize;
             parts.push(Document::suffix(text));
         }
+    }
+
+    /// Whether only comments follow the next comment on its line.
+    fn is_last_on_line(&self) -> bool {
+        let comments = &self.comments[self.comment..];
+        for (index, comment) in comments.iter().take(COMMENTS_ON_LINE_MAX).enumerate() {
+            let next = match comments.get(index + 1) {
+                Some(next) => next.span.start as usize,
+                None => self.text.len(),
+            };
+            let (end, token) = (comment.span.end as usize, self.next_start());
+            if self.text[end..next.min(token)].contains('\n')
+                || next >= self.text.len() && token >= self.text.len()
+            {
+                return true;
+            }
+            if token < next || self.text[comment.span.range()].contains('\n') {
+                return false;
+            }
+        }
+        false
     }
 }

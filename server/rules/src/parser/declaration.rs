@@ -635,12 +635,13 @@ impl Parser<'_> {
                 TokenKind::Error => {
                     self.advance();
                 }
+                TokenKind::If => {
+                    let hint = "there are no `if` statements; write `return condition ? a : b;`";
+                    self.unexpected_with("`let` or `return`", Some(hint));
+                    self.skip_if_statement();
+                }
                 kind => {
                     let (expected, hint) = match kind {
-                        TokenKind::If => (
-                            "`let` or `return`",
-                            Some("there are no `if` statements; write `return condition ? a : b;`"),
-                        ),
                         TokenKind::Let => ("`}`", Some("every `let` stands before `return`")),
                         TokenKind::Return => ("`}`", Some("a function has one `return`")),
                         _ if body.is_some() => ("`}` after `return`", None),
@@ -658,6 +659,24 @@ impl Parser<'_> {
                         TokenKind::Service,
                     ]);
                     self.eat(TokenKind::Semicolon);
+                }
+            }
+        }
+    }
+
+    /// Skips `if (…) { … } else { … }`, which other languages have.
+    fn skip_if_statement(&mut self) {
+        while matches!(self.kind(), TokenKind::If | TokenKind::Else) {
+            self.advance();
+            if self.at(TokenKind::If) {
+                continue;
+            }
+            for open in [TokenKind::LeftParen, TokenKind::LeftBrace] {
+                if self.eat(open) {
+                    self.skip_to(&[]);
+                    if matches!(self.kind(), TokenKind::RightParen | TokenKind::RightBrace) {
+                        self.advance();
+                    }
                 }
             }
         }

@@ -10,6 +10,10 @@ use crate::syntax::{Name, Pattern, Segment, SegmentKind};
 /// How many tokens after the `{` of a broken capture its `}` is looked for.
 const BROKEN_CAPTURE_TOKENS_MAX: usize = 6;
 
+/// How many segments of one pattern are read. What a program may have is
+/// [`Limits::pattern_segments_max`](crate::Limits::pattern_segments_max).
+const PATTERN_SEGMENTS_MAX: usize = 400;
+
 impl Parser<'_> {
     /// The segments up to the brace of the body.
     pub(super) fn pattern(&mut self) -> Pattern {
@@ -80,7 +84,13 @@ impl Parser<'_> {
                 _ => break,
             };
             let span = self.since(span);
-            segments.push(Segment { span, kind });
+            if segments.len() == PATTERN_SEGMENTS_MAX {
+                let message = format!("a pattern has at most {PATTERN_SEGMENTS_MAX} segments");
+                self.push(Diagnostic::new(Code::Limit, span, message));
+            }
+            if segments.len() <= PATTERN_SEGMENTS_MAX {
+                segments.push(Segment { span, kind });
+            }
         }
         if segments.is_empty() {
             self.unexpected_with(

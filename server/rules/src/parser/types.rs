@@ -247,15 +247,16 @@ impl Parser<'_> {
                     self.skip_to(&[TokenKind::Comma, TokenKind::Service, TokenKind::Function]);
                 }
             }
-            if !self.eat(TokenKind::Comma) {
+            if self.at(TokenKind::Semicolon) {
+                let hint = "fields are separated by commas";
+                self.unexpected_with("`,` or `}` after a field", Some(hint));
+                self.advance();
+            } else if !self.eat(TokenKind::Comma) {
                 break;
             }
         }
         if !self.eat(TokenKind::RightBrace) {
-            let hint = self
-                .at(TokenKind::Semicolon)
-                .then_some("fields are separated by commas");
-            self.unexpected_with("`,` or `}` after a field", hint);
+            self.unexpected("`,` or `}` after a field");
             self.skip_to(&[TokenKind::Semicolon, TokenKind::Service, TokenKind::Function]);
             self.eat(TokenKind::RightBrace);
         }

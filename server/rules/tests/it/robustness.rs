@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use andiron_rules::{
-    Code, Source, Sources,
+    Code, Limits, Program, Source, Sources, check,
     diagnostic::{self, DIAGNOSTICS_MAX},
     parse, syntax,
 };
@@ -41,6 +41,12 @@ fn examine(text: &str) {
         serde_json::to_string(&diagnostic::to_json(diagnostic, &sources)).unwrap();
     }
     syntax::dump(&parsed.file);
+    let program = Program::single(Source::new("test.rules", text).unwrap());
+    let checked = check(&program, &Limits::default());
+    assert!(checked.diagnostics().len() <= DIAGNOSTICS_MAX + 1);
+    for diagnostic in checked.diagnostics() {
+        diagnostic::render(diagnostic, program.sources());
+    }
 }
 
 proptest! {
@@ -208,7 +214,7 @@ fn a_long_chain_of_operators_is_an_error_and_no_stack_overflow() {
 fn time_is_linear_for_text_that_invites_searching_again_and_again() {
     for part in [
         "/*", "/{", "/{a=", "{ ", "\"\n", "match", "allow ", "\\", "/** ", "/// \n", "x?", "(", ")", "‘",
-        "/(a", "<",
+        "‘a", "`", "#", "# \n", "/(a", "<",
     ] {
         let text = |count: usize| format!("service cloud.firestore {{ match /a {{ {}", part.repeat(count));
         let begun = Instant::now();
@@ -240,4 +246,81 @@ fn a_source_that_is_too_long_is_refused() {
     let mut sources = Sources::default();
     let id = sources.add(Source::new("long.rules", " ".repeat(100)).unwrap());
     assert_eq!(parse(id, sources.get(id)).diagnostics.len(), 1);
+}
+
+/// Programs that invite the checker to follow the same things again and again.
+#[test]
+fn checking_is_quick_for_programs_that_are_made_to_be_slow() {
+    let repeat = |count: usize, part: &dyn Fn(usize) -> String| (0..count).map(part).collect::<String>();
+    let service = |inner: &str| {
+        format!(
+            "rules_version = 'andiron1'; service cloud.firestore {{ match /databases/{{d}}/documents/a/{{b}} {{ {inner} }} }}"
+        )
+    };
+    let calls = |next: usize| vec![format!("f{next}()"); 50].join(" && ");
+    let bindings = repeat(3000, &|index| format!("let a{} = a{index}; ", index + 1));
+    let texts = [
+        // Every function calls the next one fifty times.
+        service(&format!(
+            "{} function f40() {{ return true; }} allow read: if f0();",
+            repeat(40, &|index| format!(
+                "function f{index}() {{ return {}; }} ",
+                calls(index + 1)
+            ))
+        )),
+        service(&format!(
+            "function f(a0) {{ {bindings} return a3000; }} allow list: if exists(/databases/a/documents/b/$(f(b)));"
+        )),
+        service(&format!("allow {};", vec!["get"; 50_000].join(", "))),
+        service(&repeat(5000, &|index| {
+            format!("allow get: if unknown{index}(x{index}); function g{index}() {{ return 1; }} ")
+        })),
+        service(&repeat(5000, &|index| {
+            format!(
+                "allow get: if f{index}(); function f{index}() {{ return [{}]; }} ",
+                (0..20)
+                    .map(|other| format!("f{}()", index + other + 1))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        })),
+        format!(
+            "rules_version = 'andiron1'; type A = {{ {} }};",
+            repeat(20_000, &|index| format!("f{index}: int, "))
+        ),
+        format!(
+            "rules_version = 'andiron1'; {}",
+            repeat(5000, &|index| format!(
+                "type T{index} = T{} where this.x == 1; ",
+                index + 1
+            ))
+        ),
+        format!(
+            "service cloud.firestore {{ match {} {{ {} }} }}",
+            "/a".repeat(100_000),
+            repeat(2000, &|index| format!("match /b{index} {{ allow read; }} "))
+        ),
+        service(&repeat(60, &|index| {
+            format!("allow get: if b.matches('(?s).{{0,1000}}{index}'); ")
+        })),
+        service(&repeat(2000, &|index| {
+            format!(
+                "match /{{x=**}}/c{index}/{{d}} {{ allow read: if request.auth != null; }} match /c{index}/{{d}} {{ allow read: if request.auth.token.a; }} "
+            )
+        })),
+    ];
+    for text in texts {
+        let begun = Instant::now();
+        let program = Program::single(Source::new("slow.rules", text.as_str()).unwrap());
+        check(&program, &Limits::default());
+        let shown: String = text.chars().skip(90).take(80).collect();
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{shown} takes {:?}",
+            begun.elapsed()
+        );
+        if begun.elapsed() > Duration::from_secs(2) {
+            println!("{:?} {shown}", begun.elapsed());
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! but a list, the document's id in a list. Reading it fails, so that a condition which needs it never grants.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::Site;
 use crate::check::{
@@ -11,7 +12,7 @@ use crate::check::{
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
-use crate::syntax::{Expr, ExprKind, OperationKind, SegmentKind, ServiceKind};
+use crate::syntax::{Expr, ExprKind, Let, OperationKind, SegmentKind, ServiceKind};
 
 pub(super) fn lint(checker: &mut Checker<'_>, site: &Site<'_>) {
     let Some(condition) = &site.allow.condition else {
@@ -145,11 +146,7 @@ fn list_capture(checker: &mut Checker<'_>, site: &Site<'_>, condition: &Expr) {
         else {
             return;
         };
-        if builtin.is_lookup()
-            && arguments
-                .iter()
-                .any(|path| depends_on(checker, path, id, &mut HashSet::new()))
-        {
+        if builtin.is_lookup() && arguments.iter().any(|path| depends_on(checker, path, id)) {
             place.get_or_insert(expr.span);
         }
     });
@@ -168,23 +165,26 @@ fn list_capture(checker: &mut Checker<'_>, site: &Site<'_>, condition: &Expr) {
 }
 
 /// Whether the value of an expression depends on a capture, by way of bindings too.
-fn depends_on(checker: &Checker<'_>, expr: &Expr, id: VariableId, seen: &mut HashSet<VariableId>) -> bool {
+fn depends_on(checker: &Checker<'_>, expr: &Expr, id: VariableId) -> bool {
     let mut found = false;
-    let mut bindings = Vec::new();
-    expr.walk(&mut |part| {
-        if let Some(Resolution::Variable(variable)) = checker.checked.resolution(part) {
-            found |= variable == id;
-            if seen.insert(variable)
-                && let VariableKind::Let(binding) | VariableKind::MatchLet(binding) =
-                    &checker.checked.variable(variable).kind
-            {
-                bindings.push(std::sync::Arc::clone(binding));
+    let mut seen = HashSet::new();
+    let mut waiting = Vec::new();
+    let mut look = |expr: &Expr, waiting: &mut Vec<Arc<Let>>| {
+        expr.walk(&mut |part| {
+            if let Some(Resolution::Variable(variable)) = checker.checked.resolution(part) {
+                found |= variable == id;
+                if seen.insert(variable)
+                    && let VariableKind::Let(binding) | VariableKind::MatchLet(binding) =
+                        &checker.checked.variable(variable).kind
+                {
+                    waiting.push(Arc::clone(binding));
+                }
             }
-        }
-    });
-    // A chain of bindings is followed with a stack of the depth of the source's own nesting.
+        });
+    };
+    look(expr, &mut waiting);
+    while let Some(binding) = waiting.pop() {
+        look(&binding.value, &mut waiting);
+    }
     found
-        || bindings
-            .iter()
-            .any(|binding| depends_on(checker, &binding.value, id, seen))
 }
