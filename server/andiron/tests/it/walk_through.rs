@@ -23,12 +23,15 @@ andiron() {
         command andiron "$@"
         return
     fi
+    # A server that was killed is gone a moment later, and its port may be somebody else's then.
+    test -z "$SERVER" || wait "$SERVER" || true
     : > serve.out
-    command andiron "$@" --listen "${ADDRESS:-127.0.0.1:0}" > serve.out 2>> serve.err &
+    command andiron "$@" --listen 127.0.0.1:0 > serve.out 2>> serve.err &
     SERVER=$!
     for _ in $(seq 600); do
         ADDRESS=$(sed -n 's|.*http://\([0-9.:]*\)$|\1|p' serve.out | head -1)
         if [ -n "$ADDRESS" ] && curl -s -o answer "http://$ADDRESS/readyz"; then
+            API=http://$ADDRESS/api/v1
             return
         fi
         kill -0 "$SERVER"
@@ -136,7 +139,8 @@ fn the_readme_does_what_it_says() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
+    let log = fs::read_to_string(folder.path().join("serve.err")).unwrap_or_default();
+    assert!(output.status.success(), "{}: {said}\n{log}", output.status);
 
     let mut compared = 0;
     for (number, pair) in blocks.windows(2).enumerate() {
