@@ -587,7 +587,9 @@ impl Parser<'_> {
     fn out_of_range(&mut self, span: Span, hint: &str) {
         let shown: String = self.text[span.range()].chars().take(40).collect();
         let message = format!("the number `{shown}` is out of range");
-        self.push(Diagnostic::new(Code::InvalidLiteral, span, message).with_hint(hint));
+        // No error of the syntax, so that one may still be reported at this place.
+        self.diagnostics
+            .push(Diagnostic::new(Code::InvalidLiteral, span, message).with_hint(hint));
     }
 
     fn entry(&mut self) -> MapEntry {
@@ -636,16 +638,22 @@ impl Parser<'_> {
             parts.push(PathPart { span, kind });
         }
         if parts.is_empty() {
-            let hint = "a segment of a path is text, `$(expression)` or `{name}`";
-            self.error(
-                start,
-                "forward slash `/` found where identifier or binding expected",
-                Some(hint),
-            );
-            self.advance();
+            self.broken_path();
             return self.error_expression(start);
         }
+        // With anything else behind the slash it is a division, which fails when it is evaluated.
+        if self.at(TokenKind::Slash) && matches!(self.ahead(1), TokenKind::Minus | TokenKind::PathSegment) {
+            self.broken_path();
+        }
         self.node(self.since(start), ExprKind::Path(parts))
+    }
+
+    /// Takes a slash that begins no segment.
+    fn broken_path(&mut self) {
+        let message = "forward slash `/` found where identifier or binding expected";
+        let hint = "a segment of a path is text, `$(expression)` or `{name}`";
+        self.error(self.span(), message, Some(hint));
+        self.advance();
     }
 
     /// Whether `/{name}` or `/{name=` comes next, not a division by a map.

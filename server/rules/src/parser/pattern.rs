@@ -113,7 +113,8 @@ impl Parser<'_> {
             Some(value) => Arc::from(value),
             None => {
                 let message = format!("`{text}` is not text: its `%` codes are not UTF-8");
-                self.push(Diagnostic::new(Code::InvalidLiteral, span, message));
+                self.diagnostics
+                    .push(Diagnostic::new(Code::InvalidLiteral, span, message));
                 Arc::from(text.trim_start_matches('/'))
             }
         }

@@ -18,7 +18,7 @@ for await (const line of createInterface({ input: process.stdin, crlfDelay: Infi
   } catch (error) {
     answer = {
       accepted: false,
-      message: String(error.message),
+      message: String(error.message).toWellFormed(),
       line: error.lineNumber ?? null,
       column: error.column ?? null,
     };
