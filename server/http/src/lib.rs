@@ -1,6 +1,6 @@
 //! The HTTP interface of an Andiron server.
 //!
-//! Reading order: [`router`] puts every route behind the `gate`, the one piece of middleware; a handler in `routes`
+//! Reading order: [`router()`] puts every route behind the `gate`, the one piece of middleware; a handler in `routes`
 //! reads a request into types of the protocol, asks the engine, and writes the answer; `problem` is the one place
 //! where an error becomes an answer; [`serve`] is the way from a listener to the router, with its limits and its end.
 //!
