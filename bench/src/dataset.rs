@@ -34,7 +34,7 @@ pub struct Document {
     pub id: String,
     /// A short text.
     pub title: String,
-    /// [`BODY_BYTES`] of text.
+    /// As many bytes of text as `BODY_BYTES` says.
     pub body: String,
     /// One of 100 names.
     pub author: String,

@@ -58,7 +58,7 @@ impl Deref for TestStore {
 }
 
 /// Makes a test of every case: `conformance_suite!(open)`, where `open` is a function in scope that returns a
-/// [`TestStore`](crate::conformance::TestStore) with an empty store.
+/// [`TestStore`] with an empty store.
 #[macro_export]
 macro_rules! conformance_suite {
     ($open:ident) => {
