@@ -7,11 +7,13 @@
 //!
 //! Left out: values. What can be said only with a request at hand is the evaluator's.
 
+mod call;
 mod calls;
 mod condition;
 mod expression;
 mod lints;
 mod names;
+mod operator;
 mod pattern;
 mod service;
 mod types;

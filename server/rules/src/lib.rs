@@ -17,6 +17,9 @@ pub mod check;
 pub mod diagnostic;
 pub mod evaluate;
 pub mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod language;
 pub mod limits;
 pub mod parser;

@@ -57,9 +57,12 @@
 //! - `match … is Type` requires the type of the fields of every document that a create or update leaves there.
 //! - In the condition after `where`, `this` is the value; a call of a function that is not declared is one of its methods.
 
+mod allow;
 mod declaration;
 mod documentation;
 mod expression;
+mod function;
+mod operand;
 mod pattern;
 mod types;
 

@@ -3,30 +3,17 @@
 //! Types are sets of possibilities ([`Kinds`]). Something is said only where no possibility works, so nothing that could
 //! succeed is ever complained about.
 
-use super::{Checker, Resolution, VariableKind, calls::Node, names::Scope, service::article};
+use super::{Checker, Resolution, VariableKind, names::Scope, service::article};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::language::{
-    self, Kind, Kinds, Method, Namespace, Object, Parameters, all_builtins, builtin, method, methods_named,
-    property, property_names,
-};
-use crate::re2;
+use crate::language::{self, Kind, Kinds, Namespace, Object, builtin, method, property, property_names};
 use crate::source::Span;
-use crate::syntax::{
-    BinaryOperator, Expr, ExprKind, Name, PathPartKind, Quantifier, TypeExpr, UnaryOperator,
-};
+use crate::syntax::{Expr, ExprKind, Name, PathPartKind, Quantifier, TypeExpr, UnaryOperator};
 
 const BOOL: Kinds = Kinds::only(Kind::Bool);
 const MAP: Kinds = Kinds::only(Kind::Map);
 const NULL_OR_MAP: Kinds = Kinds::of(&[Kind::Null, Kind::Map]);
-const ORDERED: [Kinds; 4] = [
-    Kinds::NUMBER,
-    Kinds::only(Kind::String),
-    Kinds::only(Kind::Timestamp),
-    Kinds::only(Kind::Duration),
-];
 const INDEXED: Kinds = Kinds::of(&[Kind::List, Kind::String, Kind::Path, Kind::Map]);
 const SLICED: Kinds = Kinds::of(&[Kind::List, Kind::String, Kind::Path, Kind::Bytes]);
-const CONTAINERS: Kinds = Kinds::of(&[Kind::List, Kind::Set, Kind::Map]);
 
 /// What is known of a value before it is there.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +73,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn known(&mut self, expr: &'p Expr) -> Known<'p> {
+    pub(super) fn known(&mut self, expr: &'p Expr) -> Known<'p> {
         let known = self.known_of_kind(expr);
         if let Some(slot) = self
             .checked
@@ -99,7 +86,7 @@ impl<'p> Checker<'p> {
         known
     }
 
-    fn resolve(&mut self, expr: &Expr, resolution: Resolution) {
+    pub(super) fn resolve(&mut self, expr: &Expr, resolution: Resolution) {
         if let Some(slot) = self
             .checked
             .resolutions
@@ -230,14 +217,14 @@ impl<'p> Checker<'p> {
     }
 
     /// Says that a value never has a type that works here.
-    fn require(&mut self, expr: &Expr, found: Kinds, wanted: Kinds, what: &str) {
+    pub(super) fn require(&mut self, expr: &Expr, found: Kinds, wanted: Kinds, what: &str) {
         if found.and(wanted).is_empty() && !found.is_empty() {
             let message = format!("{what} is {}, and this is {}", article(wanted), article(found));
             self.report(Diagnostic::new(Code::TypeMismatch, expr.span, message));
         }
     }
 
-    fn variable(&mut self, expr: &Expr, name: &Name) -> Known<'p> {
+    pub(super) fn variable(&mut self, expr: &Expr, name: &Name) -> Known<'p> {
         if let Some(id) = self.find_variable(&name.text) {
             self.use_variable(id, name.span);
             self.resolve(expr, Resolution::Variable(id));
@@ -411,7 +398,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn index(&mut self, base: &'p Expr, index: &'p Expr) -> Known<'p> {
+    pub(super) fn index(&mut self, base: &'p Expr, index: &'p Expr) -> Known<'p> {
         let known = self.known(base);
         let index_kinds = self.known(index).kinds;
         self.require(base, known.kinds, INDEXED, "what is indexed");
@@ -443,320 +430,6 @@ impl<'p> Checker<'p> {
         Known::of(Kinds::only(Kind::String))
     }
 
-    /// `function(arguments)`
-    fn call(&mut self, expr: &Expr, function: &Name, arguments: &'p [Expr]) -> Known<'p> {
-        if let Some(id) = self.find_function(&function.text) {
-            self.resolve(expr, Resolution::Function(id));
-            return self.call_declared(id, function, arguments);
-        }
-        if self.this.is_some() && methods_named(&function.text).next().is_some() {
-            self.resolve(expr, Resolution::ThisMethod);
-            let this = self.this.unwrap_or(Known::ANY);
-            return self.call_method(this, function, arguments);
-        }
-        let found = builtin(None, &function.text).filter(|found| {
-            found.service.is_none() || self.service.is_none() || found.service == self.service
-        });
-        let Some(found) = found else {
-            for argument in arguments {
-                self.known(argument);
-            }
-            self.unknown_function(function);
-            return Known::ANY;
-        };
-        self.resolve(expr, Resolution::Builtin(found.id));
-        self.call_builtin(found, function, arguments)
-    }
-
-    fn call_builtin(
-        &mut self,
-        found: &'static language::Builtin,
-        name: &Name,
-        arguments: &'p [Expr],
-    ) -> Known<'p> {
-        let kinds: Vec<Kinds> = arguments
-            .iter()
-            .map(|argument| self.known(argument).kinds)
-            .collect();
-        let shown = match found.namespace {
-            Some(namespace) => format!("{}.{}", namespace.as_str(), found.name),
-            None => found.name.to_owned(),
-        };
-        if self.check_arity(&shown, name.span, found.parameters.len(), arguments.len()) {
-            for ((argument, found), wanted) in arguments.iter().zip(kinds).zip(found.parameters) {
-                self.require(argument, found, *wanted, &format!("an argument of `{shown}`"));
-            }
-        }
-        let object = (found.id.is_lookup() && found.result.has(Kind::Map)).then_some(Object::Document);
-        let mut known = Known {
-            object,
-            ..Known::of(found.result)
-        };
-        if let (Some(first), language::BuiltinId::Debug) = (arguments.first(), found.id) {
-            known = Known::of(self.checked.kinds(first));
-        }
-        known
-    }
-
-    fn call_declared(&mut self, id: super::FunctionId, name: &Name, arguments: &'p [Expr]) -> Known<'p> {
-        self.used_functions[id.0 as usize] = true;
-        self.note_call(Node::Function(id), name.span);
-        for argument in arguments {
-            self.known(argument);
-        }
-        let parameters = self.checked.function(id).parameters.len();
-        self.check_arity(&name.text, name.span, parameters, arguments.len());
-        Known::ANY
-    }
-
-    fn check_arity(&mut self, name: &str, span: Span, wanted: usize, found: usize) -> bool {
-        if wanted != found {
-            let arguments = if wanted == 1 { "argument" } else { "arguments" };
-            let message = format!("`{name}` takes {wanted} {arguments}, and gets {found}");
-            self.report(Diagnostic::new(Code::WrongArity, span, message));
-        }
-        wanted == found
-    }
-
-    fn unknown_function(&mut self, name: &Name) {
-        let visible = || {
-            self.visible_functions().chain(
-                all_builtins()
-                    .filter(|found| found.namespace.is_none())
-                    .map(|found| found.name),
-            )
-        };
-        let hint = if let Some(other) = builtin(None, &name.text) {
-            match other.service {
-                Some(crate::syntax::ServiceKind::Firestore) => Some(format!(
-                    "in the rules of files it is `firestore.{}(path)`",
-                    name.text
-                )),
-                _ => None,
-            }
-        } else if let Some(method) = methods_named(&name.text).next() {
-            Some(format!(
-                "it is a method of `{}`; write `value.{}(…)`",
-                method.receiver.as_str(),
-                name.text
-            ))
-        } else if let Some(found) = all_builtins().find(|found| found.name == &*name.text) {
-            let namespace = found.namespace.map_or("", Namespace::as_str);
-            Some(format!("write `{namespace}.{}(…)`", name.text))
-        } else if &*name.text == "bool" {
-            Some("there is no conversion to bool; compare the value".to_owned())
-        } else {
-            self.suggestion(&name.text, visible())
-        };
-        let mut diagnostic = Diagnostic::new(
-            Code::UnknownName,
-            name.span,
-            format!("there is no function `{}`", name.text),
-        );
-        diagnostic.hint = hint;
-        self.report(diagnostic);
-    }
-
-    /// `base.method(arguments)`, or a function behind a prefix.
-    fn method_call(
-        &mut self,
-        expr: &Expr,
-        base: &'p Expr,
-        method: &Name,
-        arguments: &'p [Expr],
-    ) -> Known<'p> {
-        if let ExprKind::Variable(prefix) = &base.kind
-            && self.find_variable(&prefix.text).is_none()
-        {
-            if let Some(file) = self.find_import(&prefix.text) {
-                self.resolve(base, Resolution::Import(file));
-                let imported = self.file_of(file);
-                let function = imported
-                    .functions()
-                    .find(|function| function.name.text == method.text);
-                let Some(function) = function else {
-                    for argument in arguments {
-                        self.known(argument);
-                    }
-                    let message = format!("`{}` has no function `{}`", prefix.text, method.text);
-                    let names = imported.functions().map(|function| &*function.name.text);
-                    let mut diagnostic = Diagnostic::new(Code::UnknownName, method.span, message);
-                    diagnostic.hint = self.suggestion(&method.text, names);
-                    self.report(diagnostic);
-                    return Known::ANY;
-                };
-                let id = self.function_id(function);
-                self.resolve(expr, Resolution::Function(id));
-                return self.call_declared(id, method, arguments);
-            }
-            if let Some(namespace) = Namespace::from_name(&prefix.text) {
-                return self.namespace_call(expr, base, namespace, method, arguments);
-            }
-        }
-        let known = self.known(base);
-        let result = self.call_method(known, method, arguments);
-        self.check_regular_expression(method, arguments);
-        result
-    }
-
-    fn namespace_call(
-        &mut self,
-        expr: &Expr,
-        base: &Expr,
-        namespace: Namespace,
-        method: &Name,
-        arguments: &'p [Expr],
-    ) -> Known<'p> {
-        self.resolve(base, Resolution::Namespace(namespace));
-        let found = builtin(Some(namespace), &method.text).filter(|found| {
-            found.service.is_none() || self.service.is_none() || found.service == self.service
-        });
-        let Some(found) = found else {
-            for argument in arguments {
-                self.known(argument);
-            }
-            let message = format!(
-                "there is no function `{}.{}` here",
-                namespace.as_str(),
-                method.text
-            );
-            let names = all_builtins()
-                .filter(|found| found.namespace == Some(namespace))
-                .map(|found| found.name);
-            let mut diagnostic = Diagnostic::new(Code::UnknownName, method.span, message);
-            diagnostic.hint = if namespace == Namespace::Firestore && self.service.is_some() {
-                Some(format!("in the rules of documents it is `{}(path)`", method.text))
-            } else {
-                self.suggestion(&method.text, names)
-            };
-            self.report(diagnostic);
-            return Known::ANY;
-        };
-        self.resolve(expr, Resolution::Builtin(found.id));
-        self.call_builtin(found, method, arguments)
-    }
-
-    fn call_method(&mut self, receiver: Known<'p>, name: &Name, arguments: &'p [Expr]) -> Known<'p> {
-        let kinds: Vec<Kinds> = arguments
-            .iter()
-            .map(|argument| self.known(argument).kinds)
-            .collect();
-        let methods: Vec<&'static Method> = receiver
-            .kinds
-            .iter()
-            .filter_map(|kind| method(kind, &name.text))
-            .collect();
-        if methods.is_empty() {
-            self.unknown_method(receiver.kinds, name);
-            return Known::ANY;
-        }
-        let arity_fits = methods
-            .iter()
-            .any(|method| method.parameters.len() == arguments.len());
-        if !arity_fits {
-            let wanted = methods[0].parameters.len();
-            self.check_arity(&name.text, name.span, wanted, arguments.len());
-            return Known::of(results(&methods));
-        }
-        let fits = |parameters: Parameters| {
-            parameters.len() == kinds.len()
-                && parameters
-                    .iter()
-                    .zip(&kinds)
-                    .all(|(wanted, found)| found.is_empty() || !wanted.and(*found).is_empty())
-        };
-        if !methods.iter().any(|method| fits(method.parameters)) {
-            let wanted: Vec<String> = methods[0].parameters.iter().map(ToString::to_string).collect();
-            let found: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-            let message = format!(
-                "`{}` takes ({}), and gets ({})",
-                name.text,
-                wanted.join(", "),
-                found.join(", ")
-            );
-            self.report(Diagnostic::new(Code::TypeMismatch, name.span, message));
-        }
-        let result = results(&methods);
-        if result == Kinds::only(Kind::List) && &*name.text == "concat" {
-            return Known {
-                kinds: result,
-                ..receiver
-            };
-        }
-        Known::of(result)
-    }
-
-    fn unknown_method(&mut self, kinds: Kinds, name: &Name) {
-        let on_map = kinds == MAP || kinds == NULL_OR_MAP;
-        if on_map && matches!(&*name.text, "hasAll" | "hasAny" | "hasOnly") {
-            let message = format!("a map has no method `{}`", name.text);
-            self.report(
-                Diagnostic::new(Code::HasMethodOnMap, name.span, message)
-                    .with_hint(format!("ask its keys: `.keys().{}([…])`", name.text)),
-            );
-            return;
-        }
-        let message = if kinds == Kinds::ANY {
-            format!("no type has a method `{}`", name.text)
-        } else {
-            format!("{} has no method `{}`", article(kinds), name.text)
-        };
-        let hint = match &*name.text {
-            "length" | "count" | "len" => Some("it is called `size()`".to_owned()),
-            "toLowerCase" => Some("it is called `lower()`".to_owned()),
-            "toUpperCase" => Some("it is called `upper()`".to_owned()),
-            "contains" | "includes" | "has" | "indexOf" => {
-                Some("write `x in list`, or for a part of a string `.matches('.*part.*')`".to_owned())
-            }
-            "startsWith" => Some("write `.matches('start.*')`".to_owned()),
-            "endsWith" => Some("write `.matches('.*end')`".to_owned()),
-            "hasKey" | "containsKey" => Some("write `'key' in map`".to_owned()),
-            "data" => Some("it is a property: `.data`".to_owned()),
-            "exists" => Some("write `exists(/databases/$(database)/documents/…)`".to_owned()),
-            "test" | "match" => Some("it is called `matches(pattern)`, and the pattern covers the whole string".to_owned()),
-            "all" | "any" | "map" if self.version.has_extensions() => {
-                Some(format!("write `list.{}(element, condition)`", name.text))
-            }
-            "all" | "any" | "map" | "every" | "some" | "filter" | "forEach" | "reduce" => Some(
-                "there are no loops; `rules_version = 'andiron1';` has `list.all(x, …)`, `list.any(x, …)` and `list.map(x, …)`"
-                    .to_owned(),
-            ),
-            other => {
-                let candidates = kinds
-                    .iter()
-                    .flat_map(|kind| language::all_methods().filter(move |method| method.receiver == kind));
-                self.suggestion(other, candidates.map(|method| method.name))
-            }
-        };
-        let mut diagnostic = Diagnostic::new(Code::UnknownMember, name.span, message);
-        diagnostic.hint = hint;
-        self.report(diagnostic);
-    }
-
-    /// Says that a pattern that stands in the text is none.
-    fn check_regular_expression(&mut self, method: &Name, arguments: &[Expr]) {
-        if !matches!(&*method.text, "matches" | "split" | "replace") {
-            return;
-        }
-        let Some(pattern) = arguments.first() else { return };
-        let ExprKind::String(text) = &pattern.without_parens().kind else {
-            return;
-        };
-        let error = match self.patterns.get(text) {
-            Some(known) => known.clone(),
-            None => {
-                let error = re2::compile(text).err();
-                self.patterns.insert(std::sync::Arc::clone(text), error.clone());
-                error
-            }
-        };
-        if let Some(error) = error {
-            let mut diagnostic = Diagnostic::new(Code::InvalidPattern, pattern.span, error.to_string());
-            diagnostic.hint = error.hint().map(str::to_owned);
-            self.report(diagnostic);
-        }
-    }
-
     fn quantified(
         &mut self,
         base: &'p Expr,
@@ -782,160 +455,4 @@ impl<'p> Checker<'p> {
         self.require_bool(body, kinds, "the condition of `all` and `any`");
         Known::of(BOOL)
     }
-
-    fn binary(&mut self, operator: BinaryOperator, span: Span, left: &'p Expr, right: &'p Expr) -> Kinds {
-        let (one, other) = (self.known(left).kinds, self.known(right).kinds);
-        if one.is_empty() || other.is_empty() {
-            return Kinds::ANY;
-        }
-        match operator {
-            BinaryOperator::And | BinaryOperator::Or => {
-                let what = format!("an operand of `{}`", operator.as_str());
-                self.require_bool(left, one, &what);
-                self.require_bool(right, other, &what);
-                BOOL
-            }
-            BinaryOperator::In => {
-                // `a in b == c` has a lint of its own, which says more.
-                if !matches!(&right.kind, ExprKind::Binary { .. }) {
-                    self.require(right, other, CONTAINERS, "what stands behind `in`");
-                }
-                if other == MAP {
-                    self.require(left, one, Kinds::only(Kind::String), "a key before `in`");
-                }
-                BOOL
-            }
-            BinaryOperator::Equal | BinaryOperator::NotEqual => {
-                self.check_comparable(operator, span, one, other);
-                BOOL
-            }
-            BinaryOperator::Less
-            | BinaryOperator::LessOrEqual
-            | BinaryOperator::Greater
-            | BinaryOperator::GreaterOrEqual => {
-                let fits = ORDERED
-                    .iter()
-                    .any(|kinds| !kinds.and(one).is_empty() && !kinds.and(other).is_empty());
-                if !fits {
-                    self.no_operation(operator, span, one, other);
-                }
-                BOOL
-            }
-            BinaryOperator::Coalesce => {
-                let without_null = Kind::ALL
-                    .iter()
-                    .filter(|kind| **kind != Kind::Null && one.has(**kind))
-                    .fold(Kinds::NONE, |kinds, kind| kinds.or(Kinds::only(*kind)));
-                without_null.or(other)
-            }
-            BinaryOperator::Add
-            | BinaryOperator::Subtract
-            | BinaryOperator::Multiply
-            | BinaryOperator::Divide
-            | BinaryOperator::Remainder => {
-                let result = arithmetic(operator, one, other);
-                if result.is_empty() {
-                    self.no_operation(operator, span, one, other);
-                    return Kinds::ANY;
-                }
-                result
-            }
-        }
-    }
-
-    /// Says that an equality is decided by the types alone. A comparison with null tests whether something is there, which
-    /// is meant even where it cannot be null.
-    fn check_comparable(&mut self, operator: BinaryOperator, span: Span, one: Kinds, other: Kinds) {
-        let widened = |kinds: Kinds| {
-            if kinds.and(Kinds::NUMBER).is_empty() {
-                kinds
-            } else {
-                kinds.or(Kinds::NUMBER)
-            }
-        };
-        let null = Kinds::only(Kind::Null);
-        if one == null || other == null || !widened(one).and(widened(other)).is_empty() {
-            return;
-        }
-        let outcome = if operator == BinaryOperator::Equal {
-            "false"
-        } else {
-            "true"
-        };
-        let message = format!(
-            "this is always {outcome}: {} is never equal to {}",
-            article(one),
-            article(other)
-        );
-        self.report(Diagnostic::new(Code::TypeMismatch, span, message));
-    }
-
-    fn no_operation(&mut self, operator: BinaryOperator, span: Span, one: Kinds, other: Kinds) {
-        let is_list = one == Kinds::only(Kind::List) && other == Kinds::only(Kind::List);
-        let code = if is_list {
-            Code::ListAddition
-        } else {
-            Code::TypeMismatch
-        };
-        let message = format!(
-            "`{}` always fails between {} and {}",
-            operator.as_str(),
-            article(one),
-            article(other)
-        );
-        let mut diagnostic = Diagnostic::new(code, span, message);
-        diagnostic.hint = if is_list {
-            Some("join lists with `a.concat(b)`".to_owned())
-        } else if one.has(Kind::Timestamp) && !other.and(Kinds::NUMBER).is_empty() {
-            Some(
-                "a length of time is `duration.value(5, 'm')`, a point in time `timestamp.value(millis)`"
-                    .to_owned(),
-            )
-        } else if one == Kinds::only(Kind::String) || other == Kinds::only(Kind::String) {
-            Some("convert with `string(x)`, `int(x)` or `float(x)`".to_owned())
-        } else {
-            None
-        };
-        self.report(diagnostic);
-    }
-}
-
-/// What any of some methods gives.
-fn results(methods: &[&'static Method]) -> Kinds {
-    methods
-        .iter()
-        .fold(Kinds::NONE, |kinds, method| kinds.or(method.result))
-}
-
-/// The types that arithmetic gives; none if it always fails.
-fn arithmetic(operator: BinaryOperator, one: Kinds, other: Kinds) -> Kinds {
-    let both = |kind: Kind| one.has(kind) && other.has(kind);
-    let either = |left: Kind, right: Kind| one.has(left) && other.has(right);
-    let mut result = Kinds::NONE;
-    let mut add = |applies: bool, kind: Kind| {
-        if applies {
-            result = result.or(Kinds::only(kind));
-        }
-    };
-    add(both(Kind::Int), Kind::Int);
-    add(
-        both(Kind::Float) || either(Kind::Int, Kind::Float) || either(Kind::Float, Kind::Int),
-        Kind::Float,
-    );
-    match operator {
-        BinaryOperator::Add => {
-            add(both(Kind::String), Kind::String);
-            add(both(Kind::Duration), Kind::Duration);
-            add(
-                either(Kind::Timestamp, Kind::Duration) || either(Kind::Duration, Kind::Timestamp),
-                Kind::Timestamp,
-            );
-        }
-        BinaryOperator::Subtract => {
-            add(both(Kind::Duration) || both(Kind::Timestamp), Kind::Duration);
-            add(either(Kind::Timestamp, Kind::Duration), Kind::Timestamp);
-        }
-        _ => {}
-    }
-    result
 }

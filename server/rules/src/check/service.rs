@@ -246,7 +246,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    pub(super) fn check_function(&mut self, function: &'p Arc<Function>) {
+    fn check_function(&mut self, function: &'p Arc<Function>) {
         let id = self.function_id(function);
         let (parameters, lets) = (function.parameters.len(), function.lets.len());
         let (parameters_max, lets_max) = (self.limits.parameters_max, self.limits.lets_max);

@@ -162,7 +162,7 @@ impl<'p> Checker<'p> {
     }
 
     /// What is known of values of a type.
-    pub(super) fn known_of(&self, definition: &'p TypeExpr) -> Known<'p> {
+    fn known_of(&self, definition: &'p TypeExpr) -> Known<'p> {
         self.known_of_bounded(definition, TYPE_NAMES_MAX)
     }
 

@@ -43,7 +43,7 @@ impl<'a> Tokens<'a> {
         self.ahead(0)
     }
 
-    pub(super) fn ahead(&self, count: usize) -> TokenKind {
+    fn ahead(&self, count: usize) -> TokenKind {
         self.tokens
             .get(self.position + count)
             .map_or(TokenKind::End, |token| token.kind)

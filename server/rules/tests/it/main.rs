@@ -9,6 +9,7 @@ mod evaluate_scenarios;
 mod evaluate_support;
 mod evaluate_values;
 mod formatting;
+mod fuzzing;
 mod golden;
 mod mutation;
 #[cfg(feature = "published-grammar")]

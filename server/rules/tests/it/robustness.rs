@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use andiron_rules::{
-    Code, Limits, Program, Source, Sources, check,
-    diagnostic::{self, DIAGNOSTICS_MAX},
-    parse, syntax,
+    Code, Limits, Program, Source, Sources, check, diagnostic::DIAGNOSTICS_MAX, fuzzing, parse,
 };
 use proptest::prelude::*;
 
@@ -15,38 +13,9 @@ use crate::{
     parse_text,
 };
 
-/// Parses, and checks what holds for every text.
+/// What holds for every text; the fuzz target of the same name.
 fn examine(text: &str) {
-    let (sources, parsed) = parse_text(text);
-    assert!(parsed.diagnostics.len() <= DIAGNOSTICS_MAX + 1);
-    let mut ids = Vec::new();
-    parsed.file.for_each_expression(&mut |expr| {
-        assert!(expr.span.start <= expr.span.end && expr.span.end as usize <= text.len());
-        assert!(
-            text.is_char_boundary(expr.span.start as usize) && text.is_char_boundary(expr.span.end as usize)
-        );
-        expr.for_each_child(|child| {
-            assert!(
-                expr.span.start <= child.span.start && child.span.end <= expr.span.end,
-                "{expr:?} does not hold {child:?} in {text:?}"
-            );
-        });
-        ids.push(expr.id);
-    });
-    ids.sort();
-    ids.dedup();
-    assert!(ids.last().is_none_or(|last| last.0 < parsed.file.expressions));
-    for diagnostic in &parsed.diagnostics {
-        assert!(diagnostic::render(diagnostic, &sources).len() < 4000);
-        serde_json::to_string(&diagnostic::to_json(diagnostic, &sources)).unwrap();
-    }
-    syntax::dump(&parsed.file);
-    let program = Program::single(Source::new("test.rules", text).unwrap());
-    let checked = check(&program, &Limits::default());
-    assert!(checked.diagnostics().len() <= DIAGNOSTICS_MAX + 1);
-    for diagnostic in checked.diagnostics() {
-        diagnostic::render(diagnostic, program.sources());
-    }
+    fuzzing::rules_source(text.as_bytes());
 }
 
 proptest! {
@@ -59,9 +28,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(source) = Source::from_bytes("any.rules", &bytes) {
-            examine(source.text());
-        }
+        fuzzing::rules_source(&bytes);
     }
 
     #[test]
