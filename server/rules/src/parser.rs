@@ -49,11 +49,11 @@
 //!
 //! What the extensions mean:
 //!
-//! - `else "text"` behind a condition is what a client is told when nothing allows what it asks for: the texts of the
-//!   `allow`s about that operation whose patterns matched, in the order of the file. Without one it is told nothing.
+//! - `else "text"` behind a condition is what a client is told when nothing allows what it asks for: the first such text,
+//!   in the order of the file, of an `allow` about that operation whose pattern matched. Without one it is told nothing.
 //! - `a ?? b` is `a`, or `b` if `a` is null or not there. `a?.b` is null if `a` is null or has no `b`.
-//! - `let` in a match or service is seen by everything in its braces that stands behind it, and by all functions there; like
-//!   every `let` it is evaluated when it is needed, and once.
+//! - `let` in a match or service is seen by everything in its braces, but by another `let` only if that stands behind it;
+//!   like every `let` it is evaluated when it is needed, and once.
 //! - `match … is Type` requires the type of the fields of every document that a create or update leaves there.
 //! - In the condition after `where`, `this` is the value; a call of a function that is not declared is one of its methods.
 

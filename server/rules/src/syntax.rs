@@ -298,7 +298,7 @@ pub struct Operation {
     pub kind: Option<OperationKind>,
 }
 
-/// The text after `else`.
+/// The text after `else`: what a client may see when the request is denied.
 #[derive(Clone, Debug)]
 pub struct Reason {
     /// The string.

@@ -3,7 +3,7 @@
 use super::Site;
 use crate::check::{
     Checker,
-    condition::{for_each_necessary, is_request_resource, mentions},
+    condition::{for_each_necessary, is_request_resource, mentions, reads_resource},
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::{Expr, ExprKind, OperationKind, ServiceKind};
@@ -137,8 +137,7 @@ fn owner_of_missing(checker: &mut Checker<'_>, site: &Site<'_>) {
 fn is_field(checker: &Checker<'_>, expr: &Expr) -> bool {
     match &expr.without_parens().kind {
         ExprKind::Member { base, .. } => {
-            crate::check::condition::reads_resource(&checker.checked, expr.without_parens())
-                || is_field(checker, base)
+            reads_resource(&checker.checked, expr.without_parens()) || is_field(checker, base)
         }
         _ => false,
     }

@@ -2,13 +2,13 @@
 
 use super::Site;
 use crate::check::{
-    Checker,
+    Checker, Resolution,
     condition::mentions,
     pattern::{capture, composed, is_glob},
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::language::BuiltinId;
-use crate::syntax::{OperationKind, Segment, SegmentKind};
+use crate::syntax::{BinaryOperator, Expr, ExprKind, OperationKind, Segment, SegmentKind, same_expression};
 
 /// The pairs of allows that are compared; files beyond that are generated, and nobody reads lints on them.
 const PAIRS_MAX: usize = 200_000;
@@ -77,10 +77,10 @@ fn grants_widely(checker: &Checker<'_>, site: &Site<'_>) -> bool {
             !mentions(checked, condition, &mut |expr| {
                 matches!(
                     checked.resolution(expr),
-                    Some(crate::check::Resolution::Resource | crate::check::Resolution::Variable(_))
+                    Some(Resolution::Resource | Resolution::Variable(_))
                 ) || matches!(
                     checked.resolution(expr),
-                    Some(crate::check::Resolution::Builtin(builtin)) if BuiltinId::is_lookup(builtin)
+                    Some(Resolution::Builtin(builtin)) if BuiltinId::is_lookup(builtin)
                 ) || ["token", "resource", "time", "query", "path"]
                     .iter()
                     .any(|name| is_member(expr, name))
@@ -90,13 +90,12 @@ fn grants_widely(checker: &Checker<'_>, site: &Site<'_>) -> bool {
     }
 }
 
-fn is_member(expr: &crate::syntax::Expr, wanted: &str) -> bool {
-    matches!(&expr.kind, crate::syntax::ExprKind::Member { name, .. } if &*name.text == wanted)
+fn is_member(expr: &Expr, wanted: &str) -> bool {
+    matches!(&expr.kind, ExprKind::Member { name, .. } if &*name.text == wanted)
 }
 
 /// Whether an expression compares the caller's id with anything but null.
-fn compares_uid(expr: &crate::syntax::Expr) -> bool {
-    use crate::syntax::{BinaryOperator, ExprKind};
+fn compares_uid(expr: &Expr) -> bool {
     let ExprKind::Binary {
         operator,
         left,
@@ -106,8 +105,8 @@ fn compares_uid(expr: &crate::syntax::Expr) -> bool {
     else {
         return false;
     };
-    let is_uid = |side: &crate::syntax::Expr| is_member(side.without_parens(), "uid");
-    let is_null = |side: &crate::syntax::Expr| matches!(side.without_parens().kind, ExprKind::Null);
+    let is_uid = |side: &Expr| is_member(side.without_parens(), "uid");
+    let is_null = |side: &Expr| matches!(side.without_parens().kind, ExprKind::Null);
     let is_comparison = matches!(
         operator,
         BinaryOperator::Equal | BinaryOperator::NotEqual | BinaryOperator::In
@@ -117,7 +116,7 @@ fn compares_uid(expr: &crate::syntax::Expr) -> bool {
 
 fn same_condition(one: &Site<'_>, other: &Site<'_>) -> bool {
     match (&one.allow.condition, &other.allow.condition) {
-        (Some(one), Some(other)) => crate::syntax::same_expression(one, other),
+        (Some(one), Some(other)) => same_expression(one, other),
         (None, None) => true,
         _ => false,
     }

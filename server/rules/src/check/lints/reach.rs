@@ -2,7 +2,7 @@
 
 use super::Site;
 use crate::check::{
-    Checker,
+    Checker, Resolution,
     condition::mentions,
     pattern::{FIRESTORE_ROOT, STORAGE_ROOT, composed, is_glob},
 };
@@ -71,7 +71,7 @@ fn lookups(checker: &mut Checker<'_>, site: &Site<'_>) {
         };
         let is_lookup = matches!(
             checker.checked.resolution(expr),
-            Some(crate::check::Resolution::Builtin(builtin)) if BuiltinId::is_lookup(builtin)
+            Some(Resolution::Builtin(builtin)) if BuiltinId::is_lookup(builtin)
         );
         if let (true, Some(path)) = (is_lookup, arguments.first())
             && let ExprKind::Path(parts) = &path.without_parens().kind
