@@ -1,7 +1,6 @@
 //! Commits: from what a caller asked for to what the store applies.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use andiron_protocol::limits::DOCUMENT_BYTES_MAX;
@@ -179,23 +178,9 @@ pub(crate) fn commit_blocking(
 /// What the writer calls when the state has moved on.
 fn prepare_again(request: Arc<Request>) -> Prepare {
     Box::new(move |snapshot: &dyn Snapshot, indexes: &IndexSet| {
-        let mut read = |path: &DocumentPath| get_stored(snapshot, path).map_err(EngineError::from);
+        let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
         prepare(&request, &mut read, indexes, Attempt::Exact)
     })
-}
-
-fn get_stored(snapshot: &dyn Snapshot, path: &DocumentPath) -> Result<Option<StoredDocument>, StoreError> {
-    let mut found = None;
-    snapshot.get(path, &mut |row| {
-        found = Some(StoredDocument {
-            path: path.clone(),
-            version: row.version,
-            created: row.created,
-            data: Arc::from(row.data),
-        });
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -102,7 +102,7 @@ impl Opener {
             Role::Reader | Role::Checkpointer => options.reader_cache_bytes_max,
         };
         // Checking every cell of every page that is looked at costs a reader a third of a point read. What the writer
-        // builds on is checked, and so is everything by `check`.
+        // builds on is checked so; the examination, which runs on a reader, relies on SQLite's integrity check.
         let cell_size_check = if role == Role::Reader { "OFF" } else { "ON" };
         let mapped_bytes_max = match options.vfs {
             None => options.mapped_bytes_max.min(i64::MAX as u64),
