@@ -4,15 +4,19 @@
 //! about to do. A new operation that forgets to ask has no [`Access`] to show and cannot build its plan. Rules files
 //! will answer here for callers that are no administrators; until there are any, those are refused everything.
 
-use andiron_protocol::{DocumentPath, Source};
+use std::sync::Arc;
+
+use andiron_protocol::{DocumentPath, Map, Source};
 
 use crate::EngineError;
 
 /// Who calls. Made by whoever verified the credentials; the engine believes it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Caller {
     /// Nobody in particular.
     Anonymous,
+    /// An account that has signed in.
+    User(Arc<User>),
     /// A service key, by its id.
     ServiceKey(String),
     /// The owner of the data folder, through the local socket or the command line.
@@ -21,16 +25,32 @@ pub enum Caller {
     System,
 }
 
+/// An account that has signed in, as rules see it: `request.auth`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// The account's id: `request.auth.uid`.
+    pub uid: String,
+    /// Every claim of its token, by Firebase's names: `request.auth.token`.
+    pub token: Map,
+    /// Whether it administers the server and so passes every rule.
+    pub is_admin: bool,
+}
+
 impl Caller {
     /// Whether every rule is passed.
     pub fn is_admin(&self) -> bool {
-        matches!(self, Self::ServiceKey(_) | Self::Owner | Self::System)
+        match self {
+            Self::Anonymous => false,
+            Self::User(user) => user.is_admin,
+            Self::ServiceKey(_) | Self::Owner | Self::System => true,
+        }
     }
 
     /// A name that tells callers apart, for records that belong to one of them.
     pub(crate) fn identity(&self) -> String {
         match self {
             Self::Anonymous => "anonymous".to_owned(),
+            Self::User(user) => format!("user:{}", user.uid),
             Self::ServiceKey(id) => format!("key:{id}"),
             Self::Owner => "owner".to_owned(),
             Self::System => "system".to_owned(),

@@ -28,7 +28,7 @@ mod surroundings;
 mod indexes;
 mod query;
 
-pub use access::{Access, Caller, authorize};
+pub use access::{Access, Caller, User, authorize};
 pub use andiron_store::{DocumentRow, LogInfo, StoreError, StoredDocument};
 pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;

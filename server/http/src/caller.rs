@@ -60,6 +60,7 @@ fn unauthenticated(detail: &str) -> ApiError {
 pub(crate) fn kind(caller: &Caller) -> &'static str {
     match caller {
         Caller::Anonymous => "anonymous",
+        Caller::User(_) => "user",
         Caller::ServiceKey(_) => "service-key",
         Caller::Owner => "owner",
         Caller::System => "system",
