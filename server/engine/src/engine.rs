@@ -12,6 +12,7 @@ use crate::ids::IdGenerator;
 use crate::indexes::{IndexManager, IndexSet};
 use crate::maintenance::MaintenanceThread;
 use crate::query::ScanPool;
+use crate::rules::RulesPlace;
 use crate::{EngineError, EngineMetrics, EngineOptions, Surroundings};
 
 /// Reads, commits and queries over one store. Cheap to clone; all clones are the same engine. There may be many engines
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) options: EngineOptions,
     pub(crate) surroundings: Surroundings,
     pub(crate) indexes: ArcSwap<IndexSet>,
+    pub(crate) rules: RulesPlace,
     pub(crate) cache: DocumentCache,
     pub(crate) ids: IdGenerator,
     pub(crate) metrics: EngineMetrics,
@@ -52,6 +54,7 @@ impl Engine {
             ids: IdGenerator::default(),
             metrics: EngineMetrics::default(),
             indexes: ArcSwap::from_pointee(indexes),
+            rules: RulesPlace::empty(),
             store,
             options,
             surroundings,

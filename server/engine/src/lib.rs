@@ -27,6 +27,7 @@ mod surroundings;
 
 mod indexes;
 mod query;
+mod rules;
 
 pub use access::{Access, Caller, User, authorize};
 pub use andiron_store::{DocumentRow, LogInfo, StoreError, StoredDocument};
@@ -38,5 +39,6 @@ pub use metrics::EngineMetrics;
 pub use options::{EngineOptions, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};
 pub use read::BatchGet;
+pub use rules::RulesInForce;
 pub use sink::DocumentSink;
 pub use surroundings::{Clock, FatalHook, Randomness, Surroundings};

@@ -1,0 +1,70 @@
+//! The rules that are in force.
+
+use std::fmt;
+use std::sync::Arc;
+
+use andiron_rules::{Ruleset, Sources};
+use arc_swap::ArcSwapOption;
+
+use crate::Engine;
+
+/// A ruleset with its revision and its sources. It never changes; others take its place.
+pub struct RulesInForce {
+    ruleset: Ruleset,
+    sources: Sources,
+    revision: String,
+}
+
+/// The place of the rules in force; without any nobody but administrators may do anything.
+pub(crate) type RulesPlace = ArcSwapOption<RulesInForce>;
+
+impl RulesInForce {
+    /// A ruleset made from a program with these sources; `revision` is whatever tells one from another, and stands in the
+    /// log beside every denial.
+    pub fn new(ruleset: Ruleset, sources: Sources, revision: impl Into<String>) -> Self {
+        Self {
+            ruleset,
+            sources,
+            revision: revision.into(),
+        }
+    }
+
+    /// What judges.
+    pub fn ruleset(&self) -> &Ruleset {
+        &self.ruleset
+    }
+
+    /// The files that the spans of its decisions are about.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Which revision it is.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+}
+
+impl fmt::Debug for RulesInForce {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RulesInForce")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Puts rules into force, or takes them out of force: then nobody but administrators may do anything.
+    ///
+    /// Requests that have begun end by the rules that they began with, but no commit: one that is applied after this
+    /// returns is judged by these rules.
+    pub fn set_rules(&self, rules: Option<Arc<RulesInForce>>) {
+        self.shared.rules.store(rules);
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Option<Arc<RulesInForce>> {
+        self.shared.rules.load_full()
+    }
+}

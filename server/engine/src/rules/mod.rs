@@ -1,0 +1,17 @@
+//! Enforcement of the rules: what a caller who is no administrator may do.
+//!
+//! `andiron-rules` judges and knows no store; here it is given what it asks for. [`RulesInForce`] is a ruleset with what it
+//! takes to tell where a denial comes from. A [`Judge`] is the rules in force, the caller and the time of one request,
+//! so that one request is judged by one version of the rules from its beginning to its end.
+//!
+//! Invariant: what is decided and what is done see the same documents. A read is decided on the state that it is answered
+//! from; the documents that a commit's decision looked up go with the commit to the store, which finds out if one of them
+//! has changed; and the writer takes a decision only from the rules that are in force when it applies the commit.
+//!
+//! Left out: loading rules from files, their revisions, and who may change them.
+
+mod in_force;
+
+pub use in_force::RulesInForce;
+
+pub(crate) use in_force::RulesPlace;
