@@ -8,6 +8,7 @@
 //! - [`program`]: files and what they import.
 //! - [`mod@check`]: what names mean, what is known of types, what is probably a mistake.
 //! - [`evaluate`]: requests judged by a checked program: allow, deny, or the documents that it takes to decide.
+//! - [`mod@explain`]: what came of a request and why, as JSON and as text.
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
 //! - [`mod@format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
@@ -16,6 +17,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod evaluate;
+pub mod explain;
 pub mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

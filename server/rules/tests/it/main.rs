@@ -8,6 +8,7 @@ mod evaluate_lookups;
 mod evaluate_scenarios;
 mod evaluate_support;
 mod evaluate_values;
+mod explain;
 mod formatting;
 mod fuzzing;
 mod golden;
