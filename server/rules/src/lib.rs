@@ -9,6 +9,7 @@
 //! - [`mod@check`]: what names mean, what is known of types, what is probably a mistake.
 //! - [`evaluate`]: requests judged by a checked program: allow, deny, or the documents that it takes to decide.
 //! - [`mod@explain`]: what came of a request and why, as JSON and as text.
+//! - [`partial`]: lists judged without their documents, by what the rules demand of each.
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
 //! - [`mod@format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
@@ -25,6 +26,7 @@ pub mod fuzzing;
 pub mod language;
 pub mod limits;
 pub mod parser;
+pub mod partial;
 pub mod program;
 pub mod re2;
 pub mod source;
@@ -38,5 +40,6 @@ pub use evaluate::{Decision, Documents, Request, Ruleset};
 pub use format::format;
 pub use limits::Limits;
 pub use parser::{Parsed, parse};
+pub use partial::{ListDecision, ListRequest, Residual};
 pub use program::Program;
 pub use source::{FileId, Position, Source, SourceError, Sources, Span};
