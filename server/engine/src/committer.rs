@@ -24,6 +24,10 @@ use crate::indexes::IndexSet;
 /// Bytes of documents that one group takes at most, unless a single commit has more.
 const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// How often the writer lets other threads go first before it begins a group, as long as that brings more commits. When
+/// the processors are busy that is what makes groups large and syncs few; when they are not, it costs one call.
+const GROUP_YIELDS_MAX: usize = 4;
+
 /// A commit as it was prepared against some state.
 pub(crate) enum Prepared {
     /// To be applied.
@@ -208,10 +212,21 @@ impl Writer {
         while let Some(first) = jobs.blocking_recv() {
             waiting.push(first);
             let mut bytes = waiting.iter().map(Job::bytes).sum::<usize>();
+            let mut yields = 0;
+            let mut before_yield = 0;
             while waiting.len() < self.shared.options.group_commits_max && bytes < GROUP_BYTES_MAX {
-                let Ok(job) = jobs.try_recv() else { break };
-                bytes += job.bytes();
-                waiting.push(job);
+                match jobs.try_recv() {
+                    Ok(job) => {
+                        bytes += job.bytes();
+                        waiting.push(job);
+                    }
+                    Err(_) if waiting.len() > before_yield && yields < GROUP_YIELDS_MAX => {
+                        before_yield = waiting.len();
+                        yields += 1;
+                        std::thread::yield_now();
+                    }
+                    Err(_) => break,
+                }
             }
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.shared
