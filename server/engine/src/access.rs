@@ -1,14 +1,17 @@
 //! Who calls, and the one function that says what they may do.
 //!
 //! Every operation of the engine asks [`authorize`] before it looks at anything, and says by an [`Access`] what it is
-//! about to do. A new operation that forgets to ask has no [`Access`] to show and cannot build its plan. Rules files
-//! will answer here for callers that are no administrators; until there are any, those are refused everything.
+//! about to do. What it gets is a [`Permit`], which nothing else can make: reads, commits and queries cannot be built
+//! without one. An administrator's permit is for everything. Anybody else's has a [`Judge`] in it, to whom every document
+//! is put before it is shown, counted, ordered by or written; without rules in force there is no permit for them.
 
 use std::sync::Arc;
 
-use andiron_protocol::{DocumentPath, Map, Source};
+use andiron_protocol::{DocumentPath, Map, Source, Timestamp};
 
-use crate::EngineError;
+use crate::engine::Shared;
+use crate::rules::Judge;
+use crate::{Engine, EngineError};
 
 /// Who calls. Made by whoever verified the credentials; the engine believes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +63,7 @@ impl Caller {
 
 /// Something that a caller wants to do.
 #[derive(Clone, Copy, Debug)]
-pub enum Access<'a> {
+pub(crate) enum Access<'a> {
     /// Read one document, now or as it was.
     Get(&'a DocumentPath),
     /// Query, list, count or aggregate documents.
@@ -73,20 +76,75 @@ pub enum Access<'a> {
     Administer,
 }
 
-/// Says whether a caller may do something. The only place that does.
+/// The right to go on with what was put to [`authorize`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub(crate) struct Permit {
+    judge: Option<Judge>,
+}
+
+impl Permit {
+    /// Who has to be asked about each document; `None` for those who pass every rule.
+    pub(crate) fn judge(&self) -> Option<&Judge> {
+        self.judge.as_ref()
+    }
+}
+
+/// Says whether a caller may do all of these things at this time, as far as that can be said without looking at a
+/// document. The only place that does. Doing nothing at all tells the newest version and takes room for records, so it
+/// is for administrators.
 ///
 /// # Errors
-/// [`EngineError::PermissionDenied`], which never tells whether the thing exists.
-pub fn authorize(caller: &Caller, access: Access<'_>) -> Result<(), EngineError> {
-    let is_system = match access {
-        Access::Get(path) | Access::Write(path) => path.is_system(),
-        Access::List(source) => source.is_system(),
-        Access::ListCollections | Access::Administer => false,
-    };
-    let allowed = caller.is_admin() && (!is_system || *caller == Caller::System);
-    if allowed {
+/// [`EngineError::PermissionDenied`], which never tells whether a thing exists.
+pub(crate) fn authorize<'a>(
+    shared: &Shared,
+    caller: &Caller,
+    accesses: impl IntoIterator<Item = Access<'a>>,
+    time: Timestamp,
+) -> Result<Permit, EngineError> {
+    let mut needs_admin = true;
+    for (index, access) in accesses.into_iter().enumerate() {
+        let (is_system, is_judged) = match access {
+            Access::Get(path) | Access::Write(path) => (path.is_system(), true),
+            Access::List(source) => (source.is_system(), true),
+            Access::ListCollections | Access::Administer => (false, false),
+        };
+        if is_system && *caller != Caller::System {
+            return Err(EngineError::denied("system collections are closed"));
+        }
+        needs_admin = (index > 0 && needs_admin) || !is_judged;
+    }
+    if caller.is_admin() {
+        return Ok(Permit { judge: None });
+    }
+    if needs_admin {
+        authorize_administration(caller)?;
+    }
+    let rules = shared.rules.load_full();
+    Ok(Permit {
+        judge: Some(Judge::new(rules.as_ref(), caller, time)?),
+    })
+}
+
+/// Says whether a caller may administer the server: what needs no permit, because no document comes of it.
+///
+/// # Errors
+/// [`EngineError::PermissionDenied`].
+pub fn authorize_administration(caller: &Caller) -> Result<(), EngineError> {
+    if caller.is_admin() {
         Ok(())
     } else {
-        Err(EngineError::PermissionDenied)
+        Err(EngineError::denied("this is for administrators"))
+    }
+}
+
+impl Engine {
+    /// [`authorize`], now.
+    pub(crate) fn authorize<'a>(
+        &self,
+        caller: &Caller,
+        accesses: impl IntoIterator<Item = Access<'a>>,
+    ) -> Result<Permit, EngineError> {
+        authorize(&self.shared, caller, accesses, self.now())
     }
 }

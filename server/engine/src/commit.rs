@@ -1,23 +1,31 @@
 //! Commits: from what a caller asked for to what the store applies.
 
+mod judged;
+mod outcome;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use andiron_protocol::limits::DOCUMENT_BYTES_MAX;
 use andiron_protocol::{
-    CollectionPath, CommitBody, DocumentPath, FieldPath, Map, Precondition, Query, Timestamp, Value, Version,
-    Write, WriteData, WriteKind, apply_write, data_from_json, write_data_json,
+    Applied, ApplyError, CollectionPath, CommitBody, DocumentPath, FieldPath, Map, Precondition, Query,
+    Timestamp, Value, Version, Write, WriteData, WriteKind, apply_write, data_from_json, write_data_json,
 };
 use andiron_store::{
     Commit, DocumentPredicate, DocumentWrite, QueryCheck, ReadCheck, Snapshot, StoreError, StoredDocument,
 };
 
-use crate::access::{Access, authorize};
+use crate::access::{Access, Permit, authorize};
 use crate::committer::{Committer, Prepare, Prepared};
 use crate::engine::Shared;
 use crate::idempotency::{self, Idempotency};
 use crate::indexes::IndexSet;
+use crate::rules::{Judge, ReadDocument};
 use crate::{Caller, Engine, EngineError};
+
+pub use self::outcome::{Committed, WriteOutcome};
+
+pub(crate) use self::outcome::{Outcomes, PendingDocument, PendingOutcome};
 
 /// What stands for the version of a document that an earlier write of the same commit has changed: no commit has it.
 const VERSION_UNDER_WAY: i64 = i64::MAX;
@@ -25,39 +33,13 @@ const VERSION_UNDER_WAY: i64 = i64::MAX;
 /// Bytes of documents, as they were and as they become, and of changed index entries that one commit may hold.
 const COMMIT_DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a commit did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Committed {
-    /// The commit's version.
-    pub version: Version,
-    /// One for each write, in the order of the writes.
-    pub writes: Vec<WriteOutcome>,
-    /// Whether this is the answer of an earlier commit with the same `Idempotency-Key`.
-    pub is_replay: bool,
-}
-
-/// What one write did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WriteOutcome {
-    /// The document.
-    pub path: DocumentPath,
-    /// What those transforms gave that depend on the server or on the field.
-    pub results: Vec<(FieldPath, Value)>,
-    /// The document after the whole commit, if this commit wrote it; in a replay only if it was the only one.
-    pub document: Option<StoredDocument>,
-    /// Whether the document existed before the commit.
-    pub existed: bool,
-}
-
 /// A commit that waits to be prepared, once or twice.
 struct Request {
     body: CommitBody,
     time: Timestamp,
     idempotency: Option<Idempotency>,
+    permit: Permit,
 }
-
-/// How a document is read while a commit is prepared.
-type ReadDocument<'r> = &'r mut dyn FnMut(&DocumentPath) -> Result<Option<StoredDocument>, EngineError>;
 
 impl Engine {
     /// Applies a commit: all of it, at one version, durable before this returns; or nothing.
@@ -74,24 +56,13 @@ impl Engine {
         body: CommitBody,
         idempotency_key: Option<&str>,
     ) -> Result<Committed, EngineError> {
-        for write in &body.writes {
-            authorize(caller, Access::Write(&write.path))?;
-        }
-        for read in &body.reads {
-            authorize(caller, Access::Get(&read.path))?;
-        }
-        for read in &body.queries {
-            authorize(caller, Access::List(&read.query.from))?;
-        }
-        if body.writes.is_empty() && body.reads.is_empty() && body.queries.is_empty() {
-            // Nothing of it has been put to anybody, yet it tells the newest version, and its key would be kept.
-            authorize(caller, Access::Administer)?;
-        }
+        let time = self.now();
+        let permit = authorize(&self.shared, caller, accesses(&body), time)?;
         let idempotency = match idempotency_key {
             Some(key) => Some(Idempotency::new(caller, key, &body)?),
             None => None,
         };
-        self.commit_authorized(body, idempotency).await
+        self.commit_permitted(body, time, idempotency, permit).await
     }
 
     /// Creates a document with a generated id. A retry with the same idempotency key is answered with the id that the
@@ -107,7 +78,8 @@ impl Engine {
         idempotency_key: Option<&str>,
     ) -> Result<Committed, EngineError> {
         let path = collection.document(&self.generate_id())?;
-        authorize(caller, Access::Write(&path))?;
+        let time = self.now();
+        let permit = authorize(&self.shared, caller, [Access::Write(&path)], time)?;
         let idempotency = match idempotency_key {
             Some(key) => Some(Idempotency::new(caller, key, &(collection, &data))?),
             None => None,
@@ -121,24 +93,26 @@ impl Engine {
             writes: vec![write],
             ..CommitBody::default()
         };
-        self.commit_authorized(body, idempotency).await
+        self.commit_permitted(body, time, idempotency, permit).await
     }
 
-    /// Applies a commit of which every part has been put to [`authorize`].
-    async fn commit_authorized(
+    /// Applies a commit whose every part is in the permit.
+    async fn commit_permitted(
         &self,
         body: CommitBody,
+        time: Timestamp,
         idempotency: Option<Idempotency>,
+        permit: Permit,
     ) -> Result<Committed, EngineError> {
         let request = Arc::new(Request {
             body,
-            time: self.now(),
+            time,
             idempotency,
+            permit,
         });
         let prepared = {
             let indexes = self.shared.indexes.load();
-            let mut read = |path: &DocumentPath| self.shared.get(path);
-            prepare(&request, &mut read, &indexes, Attempt::Optimistic)?
+            prepare_first(&self.shared, &request, &indexes)?
         };
         match prepared {
             Prepared::Replay(committed) => Ok(committed),
@@ -157,30 +131,73 @@ pub(crate) fn commit_blocking(
     body: CommitBody,
 ) -> Result<Committed, EngineError> {
     let time = (shared.surroundings.now)();
+    let permit = authorize(shared, &Caller::System, accesses(&body), time)?;
     let request = Arc::new(Request {
         body,
         time,
         idempotency: None,
+        permit,
     });
     let prepared = {
         let indexes = shared.indexes.load();
-        prepare(
-            &request,
-            &mut |path| shared.get(path),
-            &indexes,
-            Attempt::Optimistic,
-        )?
+        prepare_first(shared, &request, &indexes)?
     };
     let again = prepare_again(request);
     committer.commit_blocking(prepared, again)
 }
 
+/// Everything that a commit does, to be authorized.
+fn accesses(body: &CommitBody) -> impl Iterator<Item = Access<'_>> {
+    let writes = body.writes.iter().map(|write| Access::Write(&write.path));
+    let reads = body.reads.iter().map(|read| Access::Get(&read.path));
+    let queries = body.queries.iter().map(|read| Access::List(&read.query.from));
+    writes.chain(reads).chain(queries)
+}
+
+/// Prepares a commit on the caller's thread.
+///
+/// Documents come from the cache, one after the other, and so may never have stood beside each other. For what is let
+/// through that does not matter: the store checks that all of them are as they were seen. A refusal nobody checks; so
+/// those who can be denied something are refused by what one snapshot has.
+fn prepare_first(
+    shared: &Shared,
+    request: &Arc<Request>,
+    indexes: &IndexSet,
+) -> Result<Prepared, EngineError> {
+    let judge = request.permit.judge();
+    if judge.is_none() || request.body.queries.is_empty() {
+        let mut read = |path: &DocumentPath| shared.get(path);
+        let prepared = prepare(request, judge, &mut read, None, indexes, Attempt::Optimistic);
+        match prepared {
+            Err(EngineError::Store(_)) | Ok(_) => return prepared,
+            Err(_) if judge.is_none() => return prepared,
+            Err(_) => {}
+        }
+    }
+    let snapshot = shared.store.snapshot()?;
+    prepare_exactly(request, judge, snapshot.as_ref(), indexes)
+}
+
 /// What the writer calls when the state has moved on.
 fn prepare_again(request: Arc<Request>) -> Prepare {
-    Box::new(move |snapshot: &dyn Snapshot, indexes: &IndexSet| {
-        let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
-        prepare(&request, &mut read, indexes, Attempt::Exact)
+    Box::new(move |snapshot, indexes, rules| {
+        let judge = request
+            .permit
+            .judge()
+            .map(|judge| judge.under(rules))
+            .transpose()?;
+        prepare_exactly(&request, judge.as_ref(), snapshot, indexes)
     })
+}
+
+fn prepare_exactly(
+    request: &Arc<Request>,
+    judge: Option<&Judge>,
+    snapshot: &dyn Snapshot,
+    indexes: &IndexSet,
+) -> Result<Prepared, EngineError> {
+    let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
+    prepare(request, judge, &mut read, Some(snapshot), indexes, Attempt::Exact)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -193,31 +210,47 @@ enum Attempt {
 }
 
 /// A document while the writes of a commit pass over it.
-struct Working {
-    before: Option<StoredDocument>,
+pub(crate) struct Working {
+    /// As it was before the commit.
+    pub(crate) before: Option<StoredDocument>,
+    /// The data of `before`, once somebody has looked into it.
+    before_data: Option<Map>,
     /// The data as the writes so far have left it; unset while no write has changed it.
-    changed: Option<Option<Map>>,
+    pub(crate) changed: Option<Option<Arc<Map>>>,
+    /// What the last delete of the commit took away of what the commit itself had written.
+    pub(crate) undone: Option<Arc<Map>>,
 }
 
 fn prepare(
     request: &Arc<Request>,
+    judge: Option<&Judge>,
     read: ReadDocument<'_>,
+    snapshot: Option<&dyn Snapshot>,
     indexes: &IndexSet,
     attempt: Attempt,
 ) -> Result<Prepared, EngineError> {
+    let body = &request.body;
     if let Some(idempotency) = &request.idempotency
         && let Some(record) = read(idempotency.path())?
-        && let Some(committed) = idempotency.replay(&record, request.time)?
+        && let Some(mut committed) = idempotency.replay(&record, request.time)?
     {
+        if let Some(judge) = judge {
+            judged::withhold_from_replay(judge, body, &mut committed, read)?;
+        }
         return Ok(Prepared::Replay(committed));
     }
-    let body = &request.body;
+    // The first condition that does not hold. Those who are judged are told of it only if they may do all that they
+    // asked for, and see what it was about.
+    let mut unmet = Unmet::new(judge.is_none());
     for expected in &body.reads {
         if read(&expected.path)?.map(|document| document.version) != expected.version {
-            return Err(EngineError::Aborted {
-                detail: format!("`{}` has changed since it was read", expected.path),
-                path: Some(expected.path.clone()),
-            });
+            unmet.add(
+                &expected.path,
+                EngineError::Aborted {
+                    detail: format!("`{}` has changed since it was read", expected.path),
+                    path: Some(expected.path.clone()),
+                },
+            )?;
         }
     }
     let mut working: BTreeMap<&DocumentPath, Working> = BTreeMap::new();
@@ -232,20 +265,37 @@ fn prepare(
                 } else {
                     read(&write.path)?
                 };
-                entry.insert(Working {
-                    before,
-                    changed: None,
-                })
+                entry.insert(Working::new(before))
             }
         };
-        results.push(document.apply(write, request.time)?);
+        let applied = match document.apply(write, request.time)? {
+            Ok(applied) => applied,
+            Err(reason) => {
+                let path = write.path.clone();
+                unmet.add(&write.path, EngineError::Apply { path, reason })?;
+                document.apply_regardless(write, request.time)?
+            }
+        };
+        results.push(applied);
     }
+    let judgement = match judge {
+        Some(judge) => Some(judged::judge_commit(
+            judge,
+            body,
+            &mut working,
+            &mut unmet,
+            read,
+            snapshot,
+        )?),
+        None => None,
+    };
+    unmet.into_result()?;
     let mut commit = Commit::default();
     let mut bytes = 0;
     for (path, document) in working {
         match document.changed {
             Some(after) => {
-                let write = document_write(path, document.before, after, indexes)?;
+                let write = document_write(path, document.before, after.as_deref(), indexes)?;
                 bytes += write.after.as_ref().map_or(0, |data| data.len());
                 bytes += write.before.as_ref().map_or(0, |before| before.data.len());
                 bytes += write.entries.iter().map(|entry| entry.key.len()).sum::<usize>();
@@ -267,58 +317,162 @@ fn prepare(
         path: expected.path.clone(),
         version: expected.version,
     }));
+    let (queries_since, withheld) = match judgement {
+        Some(judgement) => {
+            commit.reads.extend(judgement.lookups);
+            (judgement.queries_since, judgement.withheld)
+        }
+        None => (None, Vec::new()),
+    };
     commit
         .queries
         .extend(body.queries.iter().map(|expected| QueryCheck {
             source: expected.query.from.clone(),
-            version: expected.version,
+            version: queries_since.unwrap_or(expected.version),
             matches: query_predicate(expected.query.clone()),
         }));
-    let outcomes = Outcomes::new(body, results, &commit);
+    let outcomes = Outcomes::new(body, results, &commit, &withheld);
     if let Some(idempotency) = &request.idempotency {
         let record = idempotency.record(&outcomes, request.time);
         let before = read(idempotency.path())?;
-        commit
-            .writes
-            .push(document_write(idempotency.path(), before, Some(record), indexes)?);
+        commit.writes.push(document_write(
+            idempotency.path(),
+            before,
+            Some(&record),
+            indexes,
+        )?);
     }
     Ok(Prepared::Commit {
         commit,
         index_epoch: indexes.epoch(),
+        judged_by: judge.map(|judge| Arc::clone(judge.rules())),
         bytes,
         request_time: request.time,
         answer: Box::new(move |version| outcomes.at(version)),
     })
 }
 
+/// The conditions of a commit that do not hold.
+pub(crate) struct Unmet<'b> {
+    /// Whether the first one ends everything.
+    is_told_at_once: bool,
+    first: Option<EngineError>,
+    /// The documents that they are about.
+    pub(crate) paths: Vec<&'b DocumentPath>,
+}
+
+impl<'b> Unmet<'b> {
+    fn new(is_told_at_once: bool) -> Self {
+        Self {
+            is_told_at_once,
+            first: None,
+            paths: Vec::new(),
+        }
+    }
+
+    /// Takes note of one about a document.
+    fn add(&mut self, path: &'b DocumentPath, error: EngineError) -> Result<(), EngineError> {
+        self.paths.push(path);
+        self.add_query(error)
+    }
+
+    /// Takes note of one about a query.
+    pub(crate) fn add_query(&mut self, error: EngineError) -> Result<(), EngineError> {
+        if self.is_told_at_once {
+            return Err(error);
+        }
+        self.first.get_or_insert(error);
+        Ok(())
+    }
+
+    fn into_result(self) -> Result<(), EngineError> {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
+/// What transforms gave that depend on the server or on the field.
+type Results = Vec<(FieldPath, Value)>;
+
 impl Working {
-    fn apply(&mut self, write: &Write, now: Timestamp) -> Result<Vec<(FieldPath, Value)>, EngineError> {
+    fn new(before: Option<StoredDocument>) -> Self {
+        Self {
+            before,
+            before_data: None,
+            changed: None,
+            undone: None,
+        }
+    }
+
+    /// Has the data of the document before the commit read, if there is one.
+    pub(crate) fn look_into(&mut self) -> Result<(), EngineError> {
+        if let (Some(document), None) = (&self.before, &self.before_data) {
+            self.before_data = Some(stored_data(document)?);
+        }
+        Ok(())
+    }
+
+    /// The data of the document before the commit, once it was looked into.
+    pub(crate) fn before_data(&self) -> Option<&Map> {
+        self.before_data.as_ref()
+    }
+
+    /// Applies a write, or says which of its conditions does not hold.
+    fn apply(&mut self, write: &Write, now: Timestamp) -> Result<Result<Results, ApplyError>, EngineError> {
         // Only merge and update look at what stands there, so only they have it parsed.
-        let is_looked_at = matches!(write.kind, WriteKind::Merge(_) | WriteKind::Update { .. });
-        let parsed;
+        if matches!(write.kind, WriteKind::Merge(_) | WriteKind::Update { .. }) && self.changed.is_none() {
+            self.look_into()?;
+        }
         let nothing = Map::new();
         let before = match (&self.changed, &self.before) {
             (Some(changed), _) => changed
-                .as_ref()
+                .as_deref()
                 .map(|data| (Version::from_micros(VERSION_UNDER_WAY), data)),
-            (None, Some(document)) if is_looked_at => {
-                parsed = stored_data(document)?;
-                Some((document.version, &parsed))
-            }
-            (None, Some(document)) => Some((document.version, &nothing)),
+            (None, Some(document)) => Some((document.version, self.before_data.as_ref().unwrap_or(&nothing))),
             (None, None) => None,
         };
-        let applied = apply_write(write, before, now).map_err(|reason| EngineError::Apply {
+        let is_absent = before.is_none();
+        Ok(apply_write(write, before, now).map(|applied| self.take(write, applied, is_absent)))
+    }
+
+    /// Applies a write as if its conditions held, to know what it would have come to.
+    fn apply_regardless(&mut self, write: &Write, now: Timestamp) -> Result<Results, EngineError> {
+        let kind = match &write.kind {
+            WriteKind::Create(data) => WriteKind::Set(data.clone()),
+            kind => kind.clone(),
+        };
+        let write = Write {
             path: write.path.clone(),
-            reason,
-        })?;
+            kind,
+            precondition: Precondition::None,
+        };
+        match self.apply(&write, now)? {
+            Ok(results) => Ok(results),
+            // An update of what is not there: it would have filled an empty document.
+            Err(_) => {
+                let empty = Map::new();
+                let before = Some((Version::from_micros(VERSION_UNDER_WAY), &empty));
+                let applied = apply_write(&write, before, now).map_err(|reason| EngineError::Apply {
+                    path: write.path.clone(),
+                    reason,
+                })?;
+                Ok(self.take(&write, applied, true))
+            }
+        }
+    }
+
+    fn take(&mut self, write: &Write, applied: Applied, was_absent: bool) -> Results {
         match write.kind {
             WriteKind::Verify => {}
             // Deleting what is not there changes nothing, but its absence was seen.
-            WriteKind::Delete if before.is_none() => {}
-            _ => self.changed = Some(applied.after),
+            WriteKind::Delete if was_absent => {}
+            _ => {
+                let before = self.changed.replace(applied.after.map(Arc::new));
+                if let (Some(Some(undone)), WriteKind::Delete) = (before, &write.kind) {
+                    self.undone = Some(undone);
+                }
+            }
         }
-        Ok(applied.results)
+        applied.results
     }
 }
 
@@ -335,7 +489,7 @@ pub(crate) fn stored_data(document: &StoredDocument) -> Result<Map, EngineError>
 fn document_write(
     path: &DocumentPath,
     before: Option<StoredDocument>,
-    after: Option<Map>,
+    after: Option<&Map>,
     indexes: &IndexSet,
 ) -> Result<DocumentWrite, EngineError> {
     let name = path.collection_str().rsplit('/').next().unwrap_or_default();
@@ -347,14 +501,14 @@ fn document_write(
             entries.extend(
                 index
                     .definition
-                    .entry_changes(index.id, path, before.as_ref(), after.as_ref()),
+                    .entry_changes(index.id, path, before.as_ref(), after),
             );
         }
     }
     let after = match after {
         Some(data) => {
             let mut json = Vec::with_capacity(256);
-            write_data_json(&data, &mut json);
+            write_data_json(data, &mut json);
             // The system's own records may hold a whole document and more.
             if json.len() > DOCUMENT_BYTES_MAX && !path.is_system() {
                 return Err(EngineError::DocumentTooLarge {
@@ -385,108 +539,6 @@ fn query_predicate(query: Query) -> DocumentPredicate {
     Arc::new(move |path, json| {
         data_from_json(json.as_bytes()).map_or(true, |data| query.matches(path, &data))
     })
-}
-
-/// What the answer needs, until the version is known.
-pub(crate) struct Outcomes {
-    pub(crate) writes: Vec<PendingOutcome>,
-}
-
-/// One write's part of the answer, until the version is known.
-pub(crate) struct PendingOutcome {
-    pub(crate) path: DocumentPath,
-    pub(crate) results: Vec<(FieldPath, Value)>,
-    pub(crate) document: PendingDocument,
-    pub(crate) existed: bool,
-}
-
-/// A document after the commit, until the version is known.
-pub(crate) enum PendingDocument {
-    /// The commit does not change it.
-    Unchanged,
-    /// The commit deletes it.
-    Deleted,
-    /// The commit writes it.
-    Written {
-        /// Since when it exists; `None`: since this commit.
-        created: Option<Version>,
-        /// Its data.
-        data: Arc<str>,
-    },
-}
-
-impl Outcomes {
-    fn new(body: &CommitBody, results: Vec<Vec<(FieldPath, Value)>>, commit: &Commit) -> Self {
-        // The writes of a commit stand in the order of their paths.
-        let find = |path: &DocumentPath| {
-            commit
-                .writes
-                .binary_search_by(|write| write.path.cmp(path))
-                .ok()
-                .and_then(|at| commit.writes.get(at))
-        };
-        let writes = body
-            .writes
-            .iter()
-            .zip(results)
-            .map(|(write, results)| {
-                let change = find(&write.path);
-                let document = match change {
-                    None => PendingDocument::Unchanged,
-                    Some(DocumentWrite { after: None, .. }) => PendingDocument::Deleted,
-                    Some(DocumentWrite {
-                        before,
-                        after: Some(data),
-                        ..
-                    }) => PendingDocument::Written {
-                        created: before.as_ref().map(|before| before.created),
-                        data: Arc::clone(data),
-                    },
-                };
-                let existed = change.is_some_and(|change| change.before.is_some());
-                PendingOutcome {
-                    path: write.path.clone(),
-                    results,
-                    document,
-                    existed,
-                }
-            })
-            .collect();
-        Self { writes }
-    }
-
-    fn at(self, version: Version) -> Committed {
-        let writes = self
-            .writes
-            .into_iter()
-            .map(|outcome| outcome.at(version))
-            .collect();
-        Committed {
-            version,
-            writes,
-            is_replay: false,
-        }
-    }
-}
-
-impl PendingOutcome {
-    fn at(self, version: Version) -> WriteOutcome {
-        let document = match self.document {
-            PendingDocument::Unchanged | PendingDocument::Deleted => None,
-            PendingDocument::Written { created, data } => Some(StoredDocument {
-                path: self.path.clone(),
-                version,
-                created: created.unwrap_or(version),
-                data,
-            }),
-        };
-        WriteOutcome {
-            path: self.path,
-            results: self.results,
-            document,
-            existed: self.existed,
-        }
-    }
 }
 
 /// The collection that records of idempotency stand in, and whatever else `prepare` reads for itself.

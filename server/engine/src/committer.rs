@@ -20,6 +20,7 @@ use crate::EngineError;
 use crate::commit::Committed;
 use crate::engine::Shared;
 use crate::indexes::IndexSet;
+use crate::rules::RulesInForce;
 
 /// Bytes of documents that one group takes at most, unless a single commit has more.
 const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -36,6 +37,8 @@ pub(crate) enum Prepared {
         commit: Commit,
         /// Which set of indexes its entries are for.
         index_epoch: u64,
+        /// The rules that let it through, if its caller does not pass all of them.
+        judged_by: Option<Arc<RulesInForce>>,
         /// Bytes of documents in it, for the bound of a group.
         bytes: usize,
         /// The time of the request: the commit's version is never before it.
@@ -47,8 +50,10 @@ pub(crate) enum Prepared {
     Replay(Committed),
 }
 
-/// Prepares a commit against a state; called again on the writer's thread after a conflict.
-pub(crate) type Prepare = Box<dyn Fn(&dyn Snapshot, &IndexSet) -> Result<Prepared, EngineError> + Send>;
+/// Prepares a commit against a state, by these rules; called again on the writer's thread after a conflict, or where other
+/// rules or indexes have come meanwhile.
+pub(crate) type Prepare =
+    Box<dyn Fn(&dyn Snapshot, &IndexSet, Option<&Arc<RulesInForce>>) -> Result<Prepared, EngineError> + Send>;
 
 /// Work on the store beside commits (building indexes, trimming the log) in a group of its own. What it returns runs
 /// on the writer's thread once the group is durable, before the next commit is applied.
@@ -319,19 +324,27 @@ impl Writer {
         prepare: &Prepare,
     ) -> Result<Result<(Box<dyn FnOnce(Version) -> Committed + Send>, Version, Commit), Committed>, EngineError>
     {
+        // From here on it is these rules, whatever comes into force meanwhile.
+        let rules = self.shared.rules.load_full();
+        let are_in_force = |judged_by: &Option<Arc<RulesInForce>>| match (judged_by, &rules) {
+            (None, _) => true,
+            (Some(judged_by), Some(rules)) => Arc::ptr_eq(judged_by, rules),
+            (Some(_), None) => false,
+        };
         let mut is_fresh = false;
         loop {
-            let (commit, index_epoch, request_time, answer) = match prepared {
+            let (commit, index_epoch, judged_by, request_time, answer) = match prepared {
                 Prepared::Commit {
                     commit,
                     index_epoch,
+                    judged_by,
                     request_time,
                     answer,
                     ..
-                } => (commit, index_epoch, request_time, answer),
+                } => (commit, index_epoch, judged_by, request_time, answer),
                 Prepared::Replay(committed) => return Ok(Err(committed)),
             };
-            let conflict = if index_epoch == indexes.epoch() {
+            let conflict = if index_epoch == indexes.epoch() && are_in_force(&judged_by) {
                 let last = group.last_version();
                 let version = last.next((self.shared.surroundings.now)().max(request_time));
                 match group.apply(&commit, version)? {
@@ -340,6 +353,8 @@ impl Writer {
                         return Ok(Ok((answer, last, commit)));
                     }
                     CommitOutcome::Applied => return Ok(Ok((answer, version, commit))),
+                    // Which changes count is for the rules to say, when it is prepared again.
+                    CommitOutcome::QueryConflict(_) if judged_by.is_some() && !is_fresh => None,
                     CommitOutcome::QueryConflict(index) => {
                         return Err(EngineError::Aborted {
                             detail: format!("the result of query {} has changed", index + 1),
@@ -359,7 +374,7 @@ impl Writer {
                 });
             }
             self.shared.metrics.commits_prepared_again.inc();
-            prepared = prepare(group.snapshot(), indexes)?;
+            prepared = prepare(group.snapshot(), indexes, rules.as_ref())?;
             is_fresh = true;
         }
     }

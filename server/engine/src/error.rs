@@ -5,6 +5,8 @@ use std::sync::Arc;
 use andiron_protocol::{ApplyError, DocumentPath, ErrorCode, InputError};
 use andiron_store::StoreError;
 
+use crate::rules::AccessDenied;
+
 /// A refusal or failure of the engine. `http` maps it to a problem; the texts are for people.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -12,8 +14,8 @@ pub enum EngineError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// The caller may not do this. Says nothing about what is there.
-    #[error("missing or insufficient permissions")]
-    PermissionDenied,
+    #[error(transparent)]
+    PermissionDenied(Box<AccessDenied>),
     /// A write's own condition does not hold.
     #[error("`{path}`: {reason}")]
     Apply {
@@ -96,6 +98,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// A denial that is not the rules'. `detail` is for administrators and the log.
+    pub(crate) fn denied(detail: &str) -> Self {
+        AccessDenied::without_rules(detail).into()
+    }
+
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -103,7 +110,7 @@ impl EngineError {
                 ErrorCode::InvalidArgument
             }
             Self::CommitTooLarge { .. } => ErrorCode::PayloadTooLarge,
-            Self::PermissionDenied => ErrorCode::PermissionDenied,
+            Self::PermissionDenied(_) => ErrorCode::PermissionDenied,
             Self::Apply { reason, .. } => reason.code(),
             Self::Aborted { .. } => ErrorCode::Aborted,
             Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } => ErrorCode::ResourceExhausted,
@@ -140,6 +147,12 @@ impl EngineError {
             Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } => Some(10),
             _ => None,
         }
+    }
+}
+
+impl From<AccessDenied> for EngineError {
+    fn from(denied: AccessDenied) -> Self {
+        Self::PermissionDenied(Box::new(denied))
     }
 }
 

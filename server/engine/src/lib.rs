@@ -1,6 +1,6 @@
 //! The engine: reads, commits, queries and who may do them, over any store.
 //!
-//! [`Engine`] is the one door. Whatever it does on behalf of somebody it first puts to [`authorize`]. Reads are
+//! [`Engine`] is the one door. Whatever it does on behalf of somebody it first puts to `access::authorize`. Reads are
 //! synchronous and run on the caller's thread; commits wait for the one writer; queries that read much run on threads of
 //! their own.
 //!
@@ -29,7 +29,7 @@ mod indexes;
 mod query;
 mod rules;
 
-pub use access::{Access, Caller, User, authorize};
+pub use access::{Caller, User, authorize_administration};
 pub use andiron_store::{DocumentRow, LogInfo, StoreError, StoredDocument};
 pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
@@ -39,6 +39,6 @@ pub use metrics::EngineMetrics;
 pub use options::{EngineOptions, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};
 pub use read::BatchGet;
-pub use rules::RulesInForce;
+pub use rules::{AccessDenied, RulePlace, RulesInForce};
 pub use sink::DocumentSink;
 pub use surroundings::{Clock, FatalHook, Randomness, Surroundings};

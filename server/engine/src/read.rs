@@ -3,8 +3,10 @@
 use andiron_protocol::{CollectionPath, DocumentPath, Version};
 use andiron_store::StoredDocument;
 
-use crate::access::{Access, authorize};
+use crate::access::Access;
+use crate::commit::stored_data;
 use crate::engine::Shared;
+use crate::rules::{Known, Operation};
 use crate::{Caller, Engine, EngineError};
 
 /// Documents at one version.
@@ -22,11 +24,19 @@ impl Engine {
     /// # Errors
     /// If the caller may not read it or the store cannot.
     pub fn get(&self, caller: &Caller, path: &DocumentPath) -> Result<Option<StoredDocument>, EngineError> {
-        authorize(caller, Access::Get(path))?;
-        self.shared.get(path)
+        let permit = self.authorize(caller, [Access::Get(path)])?;
+        match permit.judge() {
+            None => self.shared.get(path),
+            Some(judge) => judge.get(&self.shared, path),
+        }
     }
 
     /// The document as it was right after the last commit at or before `version`.
+    ///
+    /// Rules are asked twice, about the document as it was and as it is now, and both must allow it to be read. The past
+    /// alone would show to somebody whose rights have ended what they had been kept from seeing since; the present alone
+    /// would open, with a document that was made public, the drafts from before. So a document that rules let its owner
+    /// read is closed to them, past and all, once it is deleted.
     ///
     /// # Errors
     /// If the caller may not read it, the history does not reach back that far, or the store cannot read.
@@ -36,8 +46,18 @@ impl Engine {
         path: &DocumentPath,
         version: Version,
     ) -> Result<Option<StoredDocument>, EngineError> {
-        authorize(caller, Access::Get(path))?;
-        Ok(self.shared.store.snapshot()?.get_at(path, version)?)
+        let permit = self.authorize(caller, [Access::Get(path)])?;
+        let snapshot = self.shared.store.snapshot()?;
+        let Some(judge) = permit.judge() else {
+            return Ok(snapshot.get_at(path, version)?);
+        };
+        let mut known = Known::default();
+        let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
+        let current = snapshot.get_stored(path)?;
+        judge.decide_get(path, current.as_ref(), &mut known, &mut read)??;
+        let past = snapshot.get_at(path, version)?;
+        judge.decide_get(path, past.as_ref(), &mut known, &mut read)??;
+        Ok(past)
     }
 
     /// Several documents, all at one version.
@@ -45,18 +65,25 @@ impl Engine {
     /// # Errors
     /// If the caller may not read one of them, or the store cannot read.
     pub fn batch_get(&self, caller: &Caller, paths: &[DocumentPath]) -> Result<BatchGet, EngineError> {
-        for path in paths {
-            authorize(caller, Access::Get(path))?;
-        }
-        if paths.is_empty() {
-            // Nothing has been put to anybody, yet the answer tells the newest version.
-            authorize(caller, Access::Administer)?;
-        }
+        let permit = self.authorize(caller, paths.iter().map(Access::Get))?;
         let snapshot = self.shared.store.snapshot()?;
         let documents = paths
             .iter()
             .map(|path| snapshot.get_stored(path))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(judge) = permit.judge() {
+            let data = documents
+                .iter()
+                .map(|document| document.as_ref().map(stored_data).transpose())
+                .collect::<Result<Vec<_>, _>>()?;
+            let operations: Vec<_> = paths
+                .iter()
+                .zip(&data)
+                .map(|(path, data)| Operation::get(path, data.as_ref()))
+                .collect();
+            let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
+            judge.decide_all(&operations, &mut Known::default(), &mut read)??;
+        }
         Ok(BatchGet {
             version: snapshot.version()?,
             documents,
@@ -72,10 +99,10 @@ impl Engine {
         caller: &Caller,
         parent: Option<&DocumentPath>,
     ) -> Result<Vec<String>, EngineError> {
-        authorize(caller, Access::ListCollections)?;
-        if let Some(parent) = parent {
-            authorize(caller, Access::Get(parent))?;
-        }
+        let accesses = [Access::ListCollections]
+            .into_iter()
+            .chain(parent.map(Access::Get));
+        let _whole = self.authorize(caller, accesses)?;
         let mut names = self.shared.store.snapshot()?.collection_names(parent)?;
         if *caller != Caller::System {
             names.retain(|name| !name.starts_with('_'));
@@ -94,7 +121,7 @@ impl Engine {
         after: Option<&CollectionPath>,
         max: usize,
     ) -> Result<Vec<CollectionPath>, EngineError> {
-        authorize(caller, Access::ListCollections)?;
+        let _whole = self.authorize(caller, [Access::ListCollections])?;
         let snapshot = self.shared.store.snapshot()?;
         let mut found = Vec::new();
         let mut after = after.cloned();

@@ -42,21 +42,23 @@ impl Context {
             looks_ahead: false,
         };
         let is_part = query.limit.is_some() || query.offset > 0;
-        let mut request = self.request(&query);
         // For a count it does not matter which documents the limit leaves.
         let is_count = body
             .aggregates
             .values()
             .all(|aggregate| *aggregate == Aggregate::Count);
-        request.wants_order = is_part && !is_count;
-        request.is_reversed &= request.wants_order;
         self.with_view(|indexes, snapshot| {
+            let mut list = self.list_judge(&query, snapshot)?;
+            let mut request = self.request(&query, list.as_ref());
+            request.wants_order = is_part && !is_count;
+            request.is_reversed &= request.wants_order;
             let route = if bounds.take == 0 {
                 Route::nowhere()
             } else {
                 planner::plan(&request, bounds.wanted(), thread.care(), indexes, snapshot)?
             };
-            let is_keyed = is_count && route.is_countable() && !request.hides_system;
+            let is_keyed =
+                is_count && route.is_countable() && !request.hides_system && !request.judges_documents;
             let mut reads = self.reads();
             if thread == Thread::Callers {
                 let inline_max = if is_keyed {
@@ -70,8 +72,17 @@ impl Context {
                 reads.limit_trial(inline_max);
             }
             let mut figures = Figures::new(&body.aggregates);
-            let follow = |receiver: &mut dyn Receiver, reads: &mut Reads| {
-                executor::execute(&request, &route, bounds.wanted(), snapshot, reads, receiver)
+            let mut follow = |receiver: &mut dyn Receiver, reads: &mut Reads| {
+                let judge = list.as_mut();
+                executor::execute(
+                    &request,
+                    &route,
+                    bounds.wanted(),
+                    snapshot,
+                    judge,
+                    reads,
+                    receiver,
+                )
             };
             let followed = if is_keyed {
                 let max = bounds.wanted().min(self.shared.options.query.reads_max);

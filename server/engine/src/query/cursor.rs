@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::place::{Place, data_of};
 use super::request::{Request, path_of};
 use crate::EngineError;
+use crate::rules::ListJudge;
 
 /// The first byte: what follows is of this form.
 const FORMAT: u8 = 1;
@@ -146,10 +147,11 @@ impl Cursor {
         self,
         request: &Request<'_>,
         snapshot: &dyn Snapshot,
+        judge: Option<&mut ListJudge>,
     ) -> Result<Bound, EngineError> {
         let values = match (self.0.values, &self.0.recorded) {
             (Some(values), _) => values,
-            (None, Some(recorded)) => recall(request, &self.0.path, recorded, snapshot)?,
+            (None, Some(recorded)) => recall(request, &self.0.path, recorded, snapshot, judge)?,
             (None, None) => return Err(foreign().into()),
         };
         Ok(Bound {
@@ -161,17 +163,20 @@ impl Cursor {
 }
 
 /// The values that a document had at a version. Whether it is another document or no document makes no difference in
-/// the answer.
+/// the answer; nor, to those from whom documents are kept, whether it is one of these: they could try out values.
 fn recall(
     request: &Request<'_>,
     path: &DocumentPath,
     recorded: &Recorded,
     snapshot: &dyn Snapshot,
+    judge: Option<&mut ListJudge>,
 ) -> Result<Vec<Value>, EngineError> {
     let current = snapshot.get_stored(path)?;
     let document = match current.filter(|document| document.version <= recorded.version) {
         Some(document) => Some(document),
         None => match snapshot.get_at(path, recorded.version) {
+            // That would tell whether the document has changed since.
+            Err(StoreError::HistoryGone { .. }) if request.is_judged => return Err(foreign().into()),
             Err(StoreError::HistoryGone { .. }) => {
                 return Err(InputError::new(
                     "the cursor is older than the history that is kept; begin again without it",
@@ -192,7 +197,14 @@ fn recall(
         created: document.created,
         data: &document.data,
     };
-    let place = Place::of(request, &row, &data_of(&row)?)?;
+    let data = data_of(&row)?;
+    if let Some(judge) = judge {
+        let mut read = |path: &DocumentPath| Ok(snapshot.get_stored(path)?);
+        if !judge.admits(request.query, path, &data, &mut read)? {
+            return Err(foreign().into());
+        }
+    }
+    let place = Place::of(request, &row, &data)?;
     let values: Option<Vec<Value>> = place.values.into_iter().collect();
     values
         .filter(|values| URL_SAFE_NO_PAD.encode(Sha256::digest(values_json(values))) == recorded.digest)

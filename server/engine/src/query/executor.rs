@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use andiron_protocol::{CollectionPath, Map, Source};
+use andiron_protocol::{CollectionPath, DocumentPath, Map, Source};
 use andiron_store::key::cut_at;
 use andiron_store::{DocumentRow, ScanDirection, Snapshot};
 
@@ -15,11 +15,12 @@ use super::merge::Merge;
 use super::page::Receiver;
 use super::place::{KeptDocument, Place, data_of};
 use super::reads::Reads;
-use super::request::Request;
+use super::request::{Request, path_of};
 use super::route::{Delivery, KeySpan, Leg, Route, Scan};
 use super::top::TopDocuments;
 use crate::EngineError;
 use crate::indexes::ReadableIndex;
+use crate::rules::ListJudge;
 
 /// Documents looked at, after a page is full, to find out whether there are more; then it is presumed.
 const LOOKAHEAD_READS_MAX: u64 = 100;
@@ -30,12 +31,14 @@ pub(crate) fn execute(
     route: &Route<'_>,
     wanted: u64,
     snapshot: &dyn Snapshot,
+    judge: Option<&mut ListJudge>,
     reads: &mut Reads,
     receiver: &mut dyn Receiver,
 ) -> Result<(), EngineError> {
     let mut execution = Execution {
         request,
         snapshot,
+        judge: judge.filter(|_| request.judges_documents),
         reads,
         receiver,
         looked_ahead: 0,
@@ -49,9 +52,15 @@ pub(crate) fn execute(
         (Delivery::Merged, legs) => execution.merged(legs, wanted),
         (Delivery::Unordered, legs) => execution.sorted(legs, wanted),
     };
-    match execution.failure {
-        Some(failure) => Err(failure),
-        None => result,
+    match execution.failure.map_or(result, Err) {
+        // The page is there, and only whether there are more could not be found out.
+        Err(EngineError::QueryTooCostly { .. } | EngineError::DeadlineExceeded { .. })
+            if request.is_judged && !reads.is_trial_over() && receiver.is_full() =>
+        {
+            receiver.presume_more();
+            Ok(())
+        }
+        result => result,
     }
 }
 
@@ -59,6 +68,8 @@ pub(crate) fn execute(
 pub(crate) struct Execution<'e, 'q> {
     pub(crate) request: &'e Request<'q>,
     pub(crate) snapshot: &'e dyn Snapshot,
+    /// Whom each document is put to that belongs to the result.
+    judge: Option<&'e mut ListJudge>,
     pub(crate) reads: &'e mut Reads,
     receiver: &'e mut dyn Receiver,
     looked_ahead: u64,
@@ -84,7 +95,7 @@ impl Execution<'_, '_> {
     /// The data of a document if it belongs to the result. The outer `None`: it does not; the inner one: it does, and
     /// nobody needed its data to know.
     pub(crate) fn admitted(
-        &self,
+        &mut self,
         row: &DocumentRow<'_>,
         is_proven: bool,
         wants_data: bool,
@@ -92,15 +103,34 @@ impl Execution<'_, '_> {
         if self.request.is_hidden(row) {
             return Ok(None);
         }
-        if is_proven && !wants_data {
+        if is_proven && !wants_data && self.judge.is_none() {
             return Ok(Some(None));
         }
         let data = data_of(row)?;
-        if is_proven || self.request.admits(row, &data)? {
-            Ok(Some(Some(data)))
-        } else {
-            Ok(None)
+        if !is_proven && !self.request.admits(row, &data)? {
+            return Ok(None);
         }
+        if let Some(judge) = &mut self.judge {
+            let (snapshot, reads) = (self.snapshot, &mut *self.reads);
+            let mut read = |path: &DocumentPath| {
+                reads.document()?;
+                Ok(snapshot.get_stored(path)?)
+            };
+            if !judge.judge_document(self.request.query, &path_of(row)?, &data, &mut read)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Some(data)))
+    }
+
+    /// Gives the receiver a document that was admitted before.
+    fn give_admitted(&mut self, row: &DocumentRow<'_>) -> Result<ControlFlow<()>, EngineError> {
+        let data = if self.receiver.wants_data() {
+            Some(data_of(row)?)
+        } else {
+            None
+        };
+        self.receiver.receive(row, data)
     }
 
     /// Gives the receiver a document, if it belongs to the result.
@@ -115,9 +145,10 @@ impl Execution<'_, '_> {
         }
     }
 
-    /// Passes over a document that does not belong to the result. Once the page is full that goes on only for a while.
+    /// Passes over a document that does not belong to the result. Once the page is full that goes on only for a while;
+    /// but where documents are kept from the caller, how many there are must not show in whether a cursor is given.
     pub(crate) fn rejected(&mut self) -> ControlFlow<()> {
-        if self.receiver.is_full() {
+        if self.receiver.is_full() && !self.request.is_judged {
             self.looked_ahead += 1;
             if self.looked_ahead > LOOKAHEAD_READS_MAX {
                 self.receiver.presume_more();
@@ -235,7 +266,7 @@ impl Execution<'_, '_> {
             }
         }
         top.deliver(self.snapshot, &mut |row| {
-            let given = self.give(&row, true);
+            let given = self.give_admitted(&row);
             self.guard(given)
         })
     }
@@ -244,7 +275,7 @@ impl Execution<'_, '_> {
         let mut merge = Merge::new(legs, wanted);
         while merge.advance(self)? {
             let Some(row) = merge.current() else { break };
-            if self.give(&row, true)?.is_break() {
+            if self.give_admitted(&row)?.is_break() {
                 break;
             }
         }
@@ -277,7 +308,7 @@ impl Execution<'_, '_> {
         direction: ScanDirection,
     ) -> Result<Option<KeySpan>, EngineError> {
         let skippable = self.receiver.skippable();
-        if skippable == 0 || !span.is_proven || self.request.hides_system {
+        if skippable == 0 || !span.is_proven || self.request.hides_system || self.judge.is_some() {
             return Ok(Some(span.clone()));
         }
         let mut skipped = 0;

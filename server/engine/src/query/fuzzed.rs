@@ -25,7 +25,7 @@ pub(crate) fn answer_after(
     begun: Instant,
 ) -> Result<(Bound, Vec<StoredDocument>), EngineError> {
     let mut request = Request::new(query);
-    let after = cursor::read(query, &request.order, text)?.position(&request, snapshot)?;
+    let after = cursor::read(query, &request.order, text)?.position(&request, snapshot, None)?;
     request.after = Some(after.clone());
     let bounds = PageBounds {
         skip: 0,
@@ -36,6 +36,14 @@ pub(crate) fn answer_after(
     let mut reads = Reads::new(limits, false, begun);
     let mut found = Vec::new();
     let mut page = Page::new(Outlet::new(&mut found, query), bounds);
-    executor::execute(&request, &route, bounds.wanted(), snapshot, &mut reads, &mut page)?;
+    executor::execute(
+        &request,
+        &route,
+        bounds.wanted(),
+        snapshot,
+        None,
+        &mut reads,
+        &mut page,
+    )?;
     Ok((after, found))
 }

@@ -17,7 +17,7 @@ const DEFINITIONS_MAX: usize = 8;
 
 /// The definitions that would serve a request, the best first. None if indexes would not help.
 pub(crate) fn ideal_definitions(request: &Request<'_>) -> Vec<IndexDefinition> {
-    let filter = request.query.filter.as_ref();
+    let filter = request.filter.as_deref();
     let branches = match branches(filter) {
         Some(branches) if branches.len() <= BRANCHES_MAX => branches,
         _ => common_branch(filter).into_iter().collect(),

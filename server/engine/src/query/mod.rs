@@ -8,7 +8,9 @@
 //! ([`Query::matches`], [`Query::compare`]) and nowhere else. Keys narrow down and prove; they decide nothing that the
 //! protocol would decide otherwise.
 //!
-//! Deliberately absent: rules. Whoever calls has been authorized for the whole source.
+//! Rules come in at two places. What they demand of every document is joined to the filter of the request; and where that
+//! does not say it all, [`executor`] puts each document that matches to the judge before anything else is done with it. A
+//! document kept from the caller so takes no part in order, limits, offsets, cursors or figures.
 
 mod aggregate;
 mod branch;
@@ -39,12 +41,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use andiron_protocol::limits::{PAGE_DOCUMENTS_DEFAULT, PAGE_DOCUMENTS_MAX};
-use andiron_protocol::{AggregateBody, InputError, Query, Source, Value, Version};
+use andiron_protocol::{AggregateBody, DocumentPath, InputError, Query, Source, Value, Version};
 use andiron_store::Snapshot;
 
-use crate::access::{Access, authorize};
+use crate::access::{Access, Permit};
 use crate::engine::Shared;
 use crate::indexes::{IndexManager, IndexSet};
+use crate::rules::ListJudge;
 use crate::{Caller, DocumentSink, Engine, EngineError};
 
 use self::cursor::Cursor;
@@ -154,11 +157,11 @@ impl Engine {
     }
 
     fn context(&self, caller: &Caller, from: &Source, options: QueryOptions) -> Result<Context, EngineError> {
-        authorize(caller, Access::List(from))?;
-        if options.explain {
-            authorize(caller, Access::Administer)?;
-        }
+        let accesses = [Access::List(from)]
+            .into_iter()
+            .chain(options.explain.then_some(Access::Administer));
         Ok(Context {
+            permit: self.authorize(caller, accesses)?,
             shared: Arc::clone(&self.shared),
             manager: Arc::clone(&self.indexes),
             options,
@@ -179,6 +182,7 @@ enum Thread {
 
 /// What a query needs beside itself.
 struct Context {
+    permit: Permit,
     shared: Arc<Shared>,
     manager: Arc<IndexManager>,
     options: QueryOptions,
@@ -195,22 +199,24 @@ impl Context {
         thread: Thread,
     ) -> Result<Option<QueryEnd>, EngineError> {
         query.check()?;
-        let mut request = self.request(query);
         let cursor = match &query.cursor {
-            Some(cursor) => Some(cursor::read(query, &request.order, cursor)?),
+            Some(cursor) => Some(cursor::read(query, &query.normalized_order(), cursor)?),
             None => None,
         };
         let (bounds, remaining) = self.page_bounds(query, cursor.as_ref())?;
         self.with_view(|indexes, snapshot| {
+            let mut list = self.list_judge(query, snapshot)?;
+            let mut request = self.request(query, list.as_ref());
             if let Some(cursor) = cursor {
-                request.after = Some(cursor.position(&request, snapshot)?);
+                request.after = Some(cursor.position(&request, snapshot, list.as_mut())?);
             }
             let route = if bounds.take == 0 {
                 Route::nowhere()
             } else {
                 planner::plan(&request, bounds.wanted(), thread.care(), indexes, snapshot)?
             };
-            let is_trial = match (thread, route.is_passed_through()) {
+            let is_passed_through = route.is_passed_through() && !request.judges_documents;
+            let is_trial = match (thread, is_passed_through) {
                 (Thread::Own, _) => false,
                 (Thread::Callers, true) if route.reads_expected <= INLINE_PASSED_MAX => false,
                 (Thread::Callers, false) if route.reads_expected <= INLINE_CHECKED_MAX => true,
@@ -222,7 +228,8 @@ impl Context {
                 reads.limit_trial(INLINE_CHECKED_MAX);
             }
             let outlet = Outlet::new(if is_trial { &mut trial } else { &mut *sink }, query);
-            let followed = self.follow(&request, &route, bounds, snapshot, &mut reads, outlet);
+            let judge = list.as_mut();
+            let followed = self.follow(&request, &route, bounds, snapshot, judge, &mut reads, outlet);
             if reads.is_trial_over() || trial.is_over() {
                 return Ok(None);
             }
@@ -261,19 +268,20 @@ impl Context {
         route: &Route<'_>,
         bounds: PageBounds,
         snapshot: &dyn Snapshot,
+        judge: Option<&mut ListJudge>,
         reads: &mut Reads,
         outlet: Outlet<'_, '_>,
     ) -> Result<Followed, EngineError> {
         if request.is_reversed {
             let mut page = LastPage::new(outlet, bounds, self.shared.options.query.sort_bytes_max);
-            executor::execute(request, route, bounds.wanted(), snapshot, reads, &mut page)?;
+            executor::execute(request, route, bounds.wanted(), snapshot, judge, reads, &mut page)?;
             Ok(Followed {
                 returned: page.finish()?,
                 last: None,
             })
         } else {
             let mut page = Page::new(outlet, bounds);
-            executor::execute(request, route, bounds.wanted(), snapshot, reads, &mut page)?;
+            executor::execute(request, route, bounds.wanted(), snapshot, judge, reads, &mut page)?;
             Ok(Followed {
                 returned: page.outlet.returned,
                 last: page.last.filter(|_| page.has_more),
@@ -281,12 +289,25 @@ impl Context {
         }
     }
 
-    fn request<'q>(&self, query: &'q Query) -> Request<'q> {
-        Request {
+    /// What the rules say about the query as a whole; `None` if the caller passes all of them.
+    fn list_judge(&self, query: &Query, snapshot: &dyn Snapshot) -> Result<Option<ListJudge>, EngineError> {
+        let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
+        self.permit
+            .judge()
+            .map(|judge| ListJudge::begin(judge, query, &mut read))
+            .transpose()
+    }
+
+    fn request<'q>(&self, query: &'q Query, list: Option<&ListJudge>) -> Request<'q> {
+        let mut request = Request {
             hides_system: self.hides_system,
             explains: self.options.explain,
             ..Request::new(query)
+        };
+        if let Some(list) = list {
+            request.judge_by(list);
         }
+        request
     }
 
     fn reads(&self) -> Reads {

@@ -118,6 +118,8 @@ fn suggestion(definition: &IndexDefinition) -> String {
 /// Completes an error about a query that cost too much by what would help.
 pub(crate) fn with_advice(error: EngineError, request: &Request<'_>, indexes: &IndexSet) -> EngineError {
     let advise = || match missing_definition(request, indexes) {
+        // An index would tell which fields the rules ask for.
+        _ if request.is_judged => "narrow the filter, or ask for less at a time".to_owned(),
         Some(definition) => suggestion(&definition),
         None if request.query.offset > 0 => "continue with a cursor instead of an offset".to_owned(),
         None => format!(

@@ -133,7 +133,7 @@ pub(crate) fn routes<'i>(
     indexes: &'i IndexSet,
     snapshot: &dyn Snapshot,
 ) -> Result<Vec<Route<'i>>, StoreError> {
-    let filter = request.query.filter.as_ref();
+    let filter = request.filter.as_deref();
     let branches = branches(filter);
     let mut routes = Vec::new();
     let whole = match &branches {

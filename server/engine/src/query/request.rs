@@ -1,9 +1,12 @@
 //! A query with everything worked out that planning and execution ask about again and again.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use andiron_protocol::{Bound, Direction, DocumentPath, FieldRef, Map, OrderBy, Query, Source};
+use andiron_protocol::{Bound, Direction, DocumentPath, FieldRef, Filter, Map, OrderBy, Query, Source};
 use andiron_store::{DocumentRow, StoreError};
+
+use crate::rules::ListJudge;
 
 /// A query, normalised.
 pub(crate) struct Request<'q> {
@@ -12,6 +15,12 @@ pub(crate) struct Request<'q> {
     pub(crate) order: Vec<OrderBy>,
     /// The order that a scan has to provide by itself.
     pub(crate) target: Option<Target>,
+    /// The query's filter and what the rules demand of every document beside it. The order is the query's alone.
+    pub(crate) filter: Option<Cow<'q, Filter>>,
+    /// Whether the rules keep documents from the caller, by the filter or one by one.
+    pub(crate) is_judged: bool,
+    /// Whether each document of the result has to be put to the judge.
+    pub(crate) judges_documents: bool,
     /// The position of a cursor: the result goes on after it.
     pub(crate) after: Option<Bound>,
     /// Whether the result is wanted from its end.
@@ -69,11 +78,24 @@ impl<'q> Request<'q> {
             query,
             order,
             target,
+            filter: query.filter.as_ref().map(Cow::Borrowed),
+            is_judged: false,
+            judges_documents: false,
             after: None,
             is_reversed: query.limit_to_last,
             hides_system: false,
             wants_order: true,
             explains: false,
+        }
+    }
+
+    /// Has the rules heeded.
+    pub(crate) fn judge_by(&mut self, list: &ListJudge) {
+        self.is_judged = !list.admits_all();
+        self.judges_documents = list.judges_documents();
+        if let Some(demanded) = list.filter() {
+            let own = self.query.filter.iter();
+            self.filter = Some(Cow::Owned(Filter::And(own.chain([demanded]).cloned().collect())));
         }
     }
 
@@ -93,12 +115,11 @@ impl<'q> Request<'q> {
     }
 
     /// Whether a document belongs to what is left of the result after the cursor. The same as [`Query::matches`], with
-    /// what is needed for it worked out once.
+    /// what is needed for it worked out once, and the filter of the rules.
     pub(crate) fn admits(&self, row: &DocumentRow<'_>, data: &Map) -> Result<bool, StoreError> {
         let matches = self
-            .query
             .filter
-            .as_ref()
+            .as_deref()
             .is_none_or(|filter| filter.matches(row.id, data))
             && self.order.iter().all(|order| match &order.field {
                 FieldRef::Id => true,

@@ -326,6 +326,7 @@ fn check_routes(
                 &route,
                 bounds.wanted(),
                 snapshot,
+                None,
                 &mut reads(),
                 &mut page,
             )
@@ -338,6 +339,7 @@ fn check_routes(
                 &route,
                 bounds.wanted(),
                 snapshot,
+                None,
                 &mut reads(),
                 &mut page,
             )
@@ -362,7 +364,7 @@ fn check_routes(
         };
         let text = cursor::write(&request, &row, snapshot.version().unwrap(), None).unwrap();
         let cursor = cursor::read(query, &request.order, &text).unwrap();
-        request.after = Some(cursor.position(&request, snapshot).unwrap());
+        request.after = Some(cursor.position(&request, snapshot, None).unwrap());
         for route in routes(&request, indexes, snapshot).unwrap() {
             let mut found: Vec<StoredDocument> = Vec::new();
             let bounds = PageBounds { skip: 0, ..bounds };
@@ -372,6 +374,7 @@ fn check_routes(
                 &route,
                 bounds.wanted(),
                 snapshot,
+                None,
                 &mut reads(),
                 &mut page,
             )
@@ -391,7 +394,16 @@ fn check_routes(
     let expected: BTreeSet<_> = all.iter().cloned().collect();
     for route in routes(&request, indexes, snapshot).unwrap() {
         let mut found = Paths(Vec::new());
-        executor::execute(&request, &route, u64::MAX, snapshot, &mut reads(), &mut found).unwrap();
+        executor::execute(
+            &request,
+            &route,
+            u64::MAX,
+            snapshot,
+            None,
+            &mut reads(),
+            &mut found,
+        )
+        .unwrap();
         assert_eq!(found.0.len(), expected.len(), "{query:?} by {route:?}");
         assert_eq!(
             found.0.into_iter().collect::<BTreeSet<_>>(),

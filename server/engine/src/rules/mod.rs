@@ -2,7 +2,8 @@
 //!
 //! `andiron-rules` judges and knows no store; here it is given what it asks for. [`RulesInForce`] is a ruleset with what it
 //! takes to tell where a denial comes from. A [`Judge`] is the rules in force, the caller and the time of one request,
-//! so that one request is judged by one version of the rules from its beginning to its end.
+//! so that one request is judged by one version of the rules from its beginning to its end. What the rules look up is
+//! [`Known`] from then on.
 //!
 //! Invariant: what is decided and what is done see the same documents. A read is decided on the state that it is answered
 //! from; the documents that a commit's decision looked up go with the commit to the store, which finds out if one of them
@@ -10,8 +11,25 @@
 //!
 //! Left out: loading rules from files, their revisions, and who may change them.
 
+mod denial;
 mod in_force;
+mod judge;
+mod known;
+mod list;
 
+use andiron_protocol::DocumentPath;
+use andiron_store::StoredDocument;
+
+use crate::EngineError;
+
+pub use denial::{AccessDenied, RulePlace};
 pub use in_force::RulesInForce;
 
 pub(crate) use in_force::RulesPlace;
+pub(crate) use judge::{Judge, Operation};
+pub(crate) use known::Known;
+pub(crate) use list::ListJudge;
+
+/// How documents of one state are read.
+pub(crate) type ReadDocument<'r> =
+    &'r mut dyn FnMut(&DocumentPath) -> Result<Option<StoredDocument>, EngineError>;

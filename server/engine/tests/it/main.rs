@@ -10,4 +10,6 @@ mod indexes_life;
 mod query_behaviour;
 mod query_fuzzing;
 mod query_naive;
+mod rules_reads;
+mod rules_support;
 mod support;

@@ -1,7 +1,7 @@
 //! `/api/v1/admin/…`: what administrators need from outside: service keys, and how the server does.
 
 use andiron_auth::ServiceKey;
-use andiron_engine::{Access, Caller, IndexInfo, authorize};
+use andiron_engine::{Caller, IndexInfo, authorize_administration};
 use andiron_protocol::{InputError, Timestamp, Version};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -43,7 +43,7 @@ impl<'k> KeyJson<'k> {
 }
 
 fn check_admin(caller: &Caller) -> Result<(), ApiError> {
-    Ok(authorize(caller, Access::Administer)?)
+    Ok(authorize_administration(caller)?)
 }
 
 /// List the service keys

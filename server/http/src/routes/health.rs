@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`: what watches the server asks.
 
-use andiron_engine::{Access, authorize};
+use andiron_engine::authorize_administration;
 use andiron_protocol::ErrorCode;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -68,7 +68,7 @@ pub(crate) async fn metrics(
     CallerOf(caller): CallerOf,
 ) -> Result<Response, ApiError> {
     if app.options.metrics_access == MetricsAccess::Admin {
-        authorize(&caller, Access::Administer)?;
+        authorize_administration(&caller)?;
     }
     let text = app
         .metrics

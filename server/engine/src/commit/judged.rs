@@ -1,0 +1,253 @@
+//! Commits of callers whom the rules judge.
+//!
+//! Every write is judged with the document as it was before the whole commit and as the whole commit leaves it; what only
+//! has to be as it was (`reads`, `verify`) is judged as a get, and so is every document about which a condition does not
+//! hold, because that is told only to those who may see it. All of it is allowed or denied together, before any condition
+//! is spoken of: a caller who may not do what they ask for does not learn why it would have failed.
+//!
+//! A denial of rights that are there, or a grant of rights that have ended, cannot come of reading at different moments:
+//! see `prepare_first` for the one, and [`Judgement::lookups`] for the other.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use andiron_protocol::{
+    CollectionPath, CommitBody, DocumentPath, Map, Query, Source, Version, Write, WriteKind, data_from_json,
+};
+use andiron_rules::evaluate::Method;
+use andiron_store::{ReadCheck, Snapshot, StoreError};
+
+use super::outcome::{Committed, tells};
+use super::{Unmet, Working, stored_data};
+use crate::EngineError;
+use crate::rules::{Judge, Known, ListJudge, Operation, ReadDocument};
+
+/// What comes of judging a commit that may go on.
+pub(super) struct Judgement {
+    /// What the rules have looked up. It goes to the store with what the commit reads itself: if any of it has changed
+    /// when the commit is applied, the commit is judged again, on the state that it is applied to.
+    pub(super) lookups: Vec<ReadCheck>,
+    /// The version up to which it is known that no query's result has changed.
+    pub(super) queries_since: Option<Version>,
+    /// Of each write, whether the caller must not see what it came to.
+    pub(super) withheld: Vec<bool>,
+}
+
+/// Judges a commit that has been worked out.
+///
+/// # Errors
+/// [`EngineError::PermissionDenied`] if anything of it is denied. A condition that does not hold is added to `unmet`.
+pub(super) fn judge_commit(
+    judge: &Judge,
+    body: &CommitBody,
+    working: &mut BTreeMap<&DocumentPath, Working>,
+    unmet: &mut Unmet<'_>,
+    read: ReadDocument<'_>,
+    snapshot: Option<&dyn Snapshot>,
+) -> Result<Judgement, EngineError> {
+    let mut seen: BTreeMap<&DocumentPath, Option<Map>> = BTreeMap::new();
+    for path in body
+        .reads
+        .iter()
+        .map(|read| &read.path)
+        .chain(unmet.paths.iter().copied())
+    {
+        if !seen.contains_key(path) {
+            seen.insert(path, read(path)?.as_ref().map(stored_data).transpose()?);
+        }
+    }
+    for document in working.values_mut() {
+        document.look_into()?;
+    }
+    let working = &*working;
+
+    let mut known = Known::default();
+    for (path, document) in working {
+        if let Some(after) = &document.changed {
+            known.insert_after((*path).clone(), after.clone());
+        }
+    }
+    let writes = body
+        .writes
+        .iter()
+        .map(|write| operation(write, &working[&write.path]));
+    let gets = seen
+        .iter()
+        .map(|(path, data)| Operation::get(path, data.as_ref()));
+    let operations: Vec<_> = writes.chain(gets).collect();
+    judge.decide_all(&operations, &mut known, read)??;
+
+    let queries_since = match snapshot {
+        Some(snapshot) if !body.queries.is_empty() => {
+            judge_queries(judge, body, unmet, read, snapshot)?;
+            Some(snapshot.version()?)
+        }
+        _ => None,
+    };
+
+    let mut after = Known::default();
+    for (path, document) in working {
+        if let Some(data) = &document.changed {
+            after.insert((*path).clone(), data.clone());
+        }
+    }
+    let is_only = body.writes.len() == 1;
+    let mut withheld = Vec::with_capacity(body.writes.len());
+    for write in &body.writes {
+        let is_withheld = if tells(write, is_only) {
+            let changed = working[&write.path].changed.as_ref().and_then(Option::as_deref);
+            let get = Operation::get(&write.path, changed);
+            judge.decide(get, &mut after, read)?.is_err()
+        } else {
+            match write.kind {
+                WriteKind::Create(_) => false,
+                // Whether it was there.
+                WriteKind::Delete => true,
+                // Of a commit of several writes nobody is answered with documents.
+                _ => !is_only,
+            }
+        };
+        withheld.push(is_withheld);
+    }
+    let lookups = known.versions().iter().chain(after.versions());
+    Ok(Judgement {
+        lookups: lookups
+            .map(|(path, version)| ReadCheck {
+                path: path.clone(),
+                version: *version,
+            })
+            .collect(),
+        queries_since,
+        withheld,
+    })
+}
+
+/// What a write does, as rules see it.
+fn operation<'a>(write: &'a Write, document: &'a Working) -> Operation<'a> {
+    let before = document.before_data();
+    let method = match (&write.kind, before) {
+        (WriteKind::Verify, _) => return Operation::get(&write.path, before),
+        (WriteKind::Delete, _) => Method::Delete,
+        (_, Some(_)) => Method::Update,
+        (_, None) => Method::Create,
+    };
+    let after = match method {
+        Method::Delete => None,
+        // What the commit deletes in the end was something all the same.
+        _ => document
+            .changed
+            .as_ref()
+            .and_then(Option::as_ref)
+            .or(document.undone.as_ref())
+            .map(Arc::as_ref),
+    };
+    Operation {
+        method,
+        path: &write.path,
+        before,
+        after,
+    }
+}
+
+/// Judges the queries of a commit, and finds out whether one's result has changed for this caller.
+///
+/// The store could only say whether a document of the query has changed, be it one that the caller does not know of.
+fn judge_queries(
+    judge: &Judge,
+    body: &CommitBody,
+    unmet: &mut Unmet<'_>,
+    read: ReadDocument<'_>,
+    snapshot: &dyn Snapshot,
+) -> Result<(), EngineError> {
+    for (index, expected) in body.queries.iter().enumerate() {
+        let mut list = ListJudge::begin(judge, &expected.query, read)?;
+        let has_changed = match changed_documents(&expected.query, expected.version, snapshot) {
+            Ok(changed) => {
+                let mut has_changed = false;
+                for (path, before) in changed {
+                    let now = snapshot
+                        .get_stored(&path)?
+                        .as_ref()
+                        .map(stored_data)
+                        .transpose()?;
+                    for data in before.iter().chain(&now) {
+                        has_changed = has_changed
+                            || (expected.query.matches(&path, data)
+                                && list.admits(&expected.query, &path, data, read)?);
+                    }
+                }
+                has_changed
+            }
+            Err(EngineError::Store(error)) if matches!(*error, StoreError::HistoryGone { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        if has_changed {
+            unmet.add_query(EngineError::Aborted {
+                detail: format!("the result of query {} has changed", index + 1),
+                path: None,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The documents of a query's source that were changed after a version, with their data before each change.
+fn changed_documents(
+    query: &Query,
+    after: Version,
+    snapshot: &dyn Snapshot,
+) -> Result<Vec<(DocumentPath, Option<Map>)>, EngineError> {
+    let mut changed = Vec::new();
+    let mut failure = None;
+    snapshot.changes(after, &mut |change| {
+        if !is_of(&query.from, change.collection) {
+            return ControlFlow::Continue(());
+        }
+        let mut take = || -> Result<(), EngineError> {
+            let path = change.collection.parse::<CollectionPath>()?.document(change.id)?;
+            let before = change.before.map(|before| data_from_json(before.data.as_bytes()));
+            changed.push((path, before.transpose()?));
+            Ok(())
+        };
+        match take() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failure.map_or(Ok(changed), Err)
+}
+
+fn is_of(source: &Source, collection: &str) -> bool {
+    match source {
+        Source::Collection(path) => path.as_str() == collection,
+        Source::Group(name) => collection.rsplit('/').next() == Some(name),
+    }
+}
+
+/// Takes out of the answer to a repeated request what its caller may no longer see.
+pub(super) fn withhold_from_replay(
+    judge: &Judge,
+    body: &CommitBody,
+    committed: &mut Committed,
+    read: ReadDocument<'_>,
+) -> Result<(), EngineError> {
+    let is_only = body.writes.len() == 1;
+    for (write, outcome) in body.writes.iter().zip(&mut committed.writes) {
+        if !tells(write, is_only) {
+            continue;
+        }
+        let document = match &outcome.document {
+            Some(document) => Some(document.clone()),
+            None => read(&outcome.path)?,
+        };
+        let decided = judge.decide_get(&outcome.path, document.as_ref(), &mut Known::default(), read)?;
+        if decided.is_err() {
+            outcome.withhold(write);
+        }
+    }
+    Ok(())
+}
