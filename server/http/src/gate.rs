@@ -5,8 +5,8 @@
 //! and logs. One hand-written service instead of a stack of layers: each layer would cost a box and a future of its
 //! own on every request.
 //!
-//! The log has one event a request, under the target `andiron_http::access` at level debug, and one for every failure
-//! of the server at level error. Neither has URLs, tokens, bodies or what clients sent: the route stands for the path.
+//! The log has one event a request, under the target `andiron_http::access` at level debug, one for every denial at level
+//! info, with the document and the place in the rules, and one for every failure of the server at level error. Beyond that none has URLs, tokens, bodies or what clients sent: the route stands for the path.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -112,8 +112,9 @@ impl Gate {
             cors::preflight_answer()
         } else {
             match self.admit(&mut request) {
-                Ok(caller_kind) => {
+                Ok((caller_kind, is_admin)) => {
                     record.caller = caller_kind;
+                    record.is_admin = is_admin;
                     self.run(request, inner).await
                 }
                 Err(error) => error.into_response(),
@@ -129,6 +130,19 @@ impl Gate {
             response.extensions_mut().insert(error);
         }
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+            let mut error = error;
+            if let Some(denial) = error.denial() {
+                tracing::info!(
+                    request_id = request_id.as_str(),
+                    method = method_name(record.method),
+                    route = self.route.route(),
+                    denial,
+                    "a request was denied"
+                );
+                if app.options.shows_denials || record.is_admin {
+                    error = error.showing_denial();
+                }
+            }
             if let Some(cause) = error.cause() {
                 tracing::error!(
                     request_id = request_id.as_str(),
@@ -154,8 +168,8 @@ impl Gate {
         response
     }
 
-    /// Lets a request in with its caller and says what kind it is, or says why not.
-    fn admit(&self, request: &mut Request) -> Result<&'static str, ApiError> {
+    /// Lets a request in with its caller and says what kind it is and whether it passes every rule, or says why not.
+    fn admit(&self, request: &mut Request) -> Result<(&'static str, bool), ApiError> {
         if request.version() == Version::HTTP_11 {
             // RFC 9112, section 3.2. Two hosts are how a proxy is made to route by one and we by the other.
             let mut hosts = request.headers().get_all(HOST).iter();
@@ -165,7 +179,7 @@ impl Gate {
             }
         }
         let caller = caller::authenticate(self.source, &self.app.keys, request.headers())?;
-        let kind = caller::kind(&caller);
+        let kind = (caller::kind(&caller), caller.is_admin());
         request.extensions_mut().insert(CallerOf(caller));
         Ok(kind)
     }
@@ -215,6 +229,7 @@ struct Record<'g> {
     gate: &'g Gate,
     method: usize,
     caller: &'static str,
+    is_admin: bool,
     started: Instant,
     is_open: bool,
 }
@@ -226,6 +241,7 @@ impl<'g> Record<'g> {
             gate,
             method,
             caller: "refused",
+            is_admin: false,
             started: Instant::now(),
             is_open: true,
         }

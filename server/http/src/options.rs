@@ -43,6 +43,9 @@ pub struct HttpOptions {
     pub compression: bool,
     /// The origins whose pages may call the API from a browser. Default none.
     pub cors_origins: Vec<CorsOrigin>,
+    /// Whether everybody is told where and why the rules deny something, and not administrators alone: for development.
+    /// It shows parts of the rules and of documents. Default false.
+    pub shows_denials: bool,
     /// Who may read `/metrics`. Default [`MetricsAccess::Admin`].
     pub metrics_access: MetricsAccess,
     /// Counts the connections of every listener that is served with these options or a clone of them; `/metrics` shows
@@ -80,6 +83,7 @@ impl Default for HttpOptions {
             shutdown_timeout: Duration::from_secs(20),
             compression: true,
             cors_origins: Vec::new(),
+            shows_denials: false,
             metrics_access: MetricsAccess::default(),
             connections: ConnectionCount::default(),
         }

@@ -1,10 +1,11 @@
 //! The one place where an error becomes an answer: `application/problem+json` after RFC 9457.
 //!
 //! Handlers return [`ApiError`]; the gate turns it into a problem, because it knows the request's id. What went wrong
-//! inside the server never leaves it: a 5xx says that it is one, and the log line with the same request id says why.
+//! inside the server never leaves it: a 5xx says that it is one, and the log line with the same request id says why. Nor
+//! does why the rules deny something, except to administrators and in development.
 
 use andiron_auth::AuthError;
-use andiron_engine::{EngineError, StoreError};
+use andiron_engine::{AccessDenied, EngineError, StoreError};
 use andiron_protocol::{ApplyError, ErrorCode, InputError, Problem};
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -32,6 +33,8 @@ struct Parts {
     ends_connection: bool,
     /// For the log alone.
     cause: Option<String>,
+    /// Why the rules deny it: for the log, and for those who may see it.
+    denial: Option<Box<AccessDenied>>,
 }
 
 impl ApiError {
@@ -47,6 +50,7 @@ impl ApiError {
             retry_after_seconds: None,
             ends_connection: false,
             cause: None,
+            denial: None,
         }))
     }
 
@@ -126,6 +130,21 @@ impl ApiError {
         self.0.cause.as_deref()
     }
 
+    /// Why it was denied, for the log.
+    pub(crate) fn denial(&self) -> Option<&str> {
+        self.0.denial.as_ref().map(|denied| denied.detail.as_str())
+    }
+
+    /// The same error, with where and why the rules deny it in the text: for administrators and in development.
+    #[must_use]
+    pub(crate) fn showing_denial(mut self) -> Self {
+        if let Some(denied) = self.0.denial.take() {
+            self.0.detail = format!("{}: {}", self.0.detail, denied.detail);
+            self.0.position = denied.place.map(|place| (place.line, place.column));
+        }
+        self
+    }
+
     /// The answer.
     pub(crate) fn into_problem(self, request_id: &RequestId) -> Response {
         let Parts {
@@ -138,6 +157,7 @@ impl ApiError {
             retry_after_seconds,
             ends_connection,
             cause: _,
+            denial: _,
         } = *self.0;
         let mut problem = Problem::new(code, detail);
         problem.status = status.as_u16();
@@ -192,6 +212,11 @@ impl From<EngineError> for ApiError {
         let mut api = match error {
             EngineError::Input(error) => Self::from(error),
             EngineError::Store(error) => of_store(&error, code),
+            EngineError::PermissionDenied(denied) => {
+                let mut api = Self::new(code, denied.to_string());
+                api.0.denial = Some(denied);
+                api
+            }
             // A write that names its own `if` reads better with what `if` demanded than with the header's name.
             EngineError::Apply { path, reason } => {
                 Self::new(code, apply_detail(path.as_str(), reason)).about(path)

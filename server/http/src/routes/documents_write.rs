@@ -61,7 +61,17 @@ pub(crate) async fn create(
         .await?
         .without_deletes("create")?;
     let committed = app.engine.create(&caller, &collection, data, key).await?;
-    let document = written(&committed)?;
+    let [
+        WriteOutcome {
+            document: Some(document),
+            ..
+        },
+    ] = committed.writes.as_slice()
+    else {
+        return Err(ApiError::internal(
+            "a document that was created did not come back",
+        ));
+    };
     let mut response = answer::document(StatusCode::CREATED, document);
     if let Ok(url) = HeaderValue::try_from(resource_path::document_url(&document.path)) {
         response.headers_mut().insert(LOCATION, url);
@@ -87,6 +97,7 @@ pub(crate) async fn create(
     responses(
         (status = 200, description = "The document was replaced", body = schemas::Document),
         (status = 201, description = "The document was created", body = schemas::Document),
+        (status = 204, description = "The document is written, but the caller may not read it; its version is the `ETag`"),
         (status = 409, description = "The document exists, and `If-None-Match: *` was given", body = schemas::Problem, content_type = "application/problem+json"),
         (status = 412, description = "The document is not as `If-Match` or `If-None-Match` demands", body = schemas::Problem, content_type = "application/problem+json"),
     )
@@ -106,7 +117,7 @@ pub(crate) async fn set(
     } else {
         WriteKind::Set(data)
     };
-    document_answer(&target.write(&app, &caller, kind).await?)
+    Ok(document_answer(&target.write(&app, &caller, kind).await?))
 }
 
 /// Merge into a document
@@ -128,6 +139,7 @@ pub(crate) async fn set(
     responses(
         (status = 200, description = "The document as it is now", body = schemas::Document),
         (status = 201, description = "The document was created", body = schemas::Document),
+        (status = 204, description = "The document is written, but the caller may not read it; its version is the `ETag`"),
         (status = 412, description = "The document is not as `If-Match` or `If-None-Match` demands", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -138,7 +150,9 @@ pub(crate) async fn merge(
 ) -> Result<Response, ApiError> {
     let (target, body) = Target::of(request)?;
     let data = read_data(&app, &target.headers, body).await?;
-    document_answer(&target.write(&app, &caller, WriteKind::Merge(data)).await?)
+    Ok(document_answer(
+        &target.write(&app, &caller, WriteKind::Merge(data)).await?,
+    ))
 }
 
 /// Delete a document
@@ -175,27 +189,25 @@ async fn read_data(app: &AppRef, headers: &HeaderMap, body: Body) -> Result<Writ
     Ok(WriteData::from_json(&json)?)
 }
 
-fn document_answer(committed: &Committed) -> Result<Response, ApiError> {
-    let existed = committed.writes.first().is_some_and(|write| write.existed);
-    let status = if existed {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
-    Ok(answer::document(status, written(committed)?))
-}
-
-fn written(committed: &Committed) -> Result<&andiron_engine::StoredDocument, ApiError> {
+/// The document; or its version alone if the caller may write it and not read it, which also must not show whether it
+/// was there before.
+fn document_answer(committed: &Committed) -> Response {
     match committed.writes.as_slice() {
         [
             WriteOutcome {
                 document: Some(document),
+                existed,
                 ..
             },
-        ] => Ok(document),
-        _ => Err(ApiError::internal(
-            "a write of one document did not come back with it",
-        )),
+        ] => {
+            let status = if *existed {
+                StatusCode::OK
+            } else {
+                StatusCode::CREATED
+            };
+            answer::document(status, document)
+        }
+        _ => answer::tagged(answer::empty(StatusCode::NO_CONTENT), committed.version),
     }
 }
 
