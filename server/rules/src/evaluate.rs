@@ -18,30 +18,29 @@
 //!
 //! # Evaluation with unknowns
 //!
-//! A partial evaluator is a second walk over the same core with a result type of its own (known, residual or failed),
+//! The partial evaluator, [`partial`](crate::partial), is a second walk over the same core with a result type of its own,
 //! not a mode of this one. It shares what gives an operation its meaning: the functions of `operator`, `method` and
-//! `function` on known values, the matching, the look-ups. It differs where a value may be missing: `resource.data` and what
-//! hangs on it, and the captures of a list's document. `connective` is where residuals are joined, in both directions, since
-//! an operand that decides absorbs what is unknown beside it.
+//! `function` on known values, and the look-ups. It differs where a value may be missing: `resource.data` and what hangs on
+//! it, and the captures of a list's document. What is changed in `interpret` is to be changed there too.
 
 mod compare;
 mod conform;
-mod context;
-mod core;
-mod decide;
+pub(crate) mod context;
+pub(crate) mod core;
+pub(crate) mod decide;
 mod fault;
-mod function;
-mod interpret;
-mod lookup;
+pub(crate) mod function;
+pub(crate) mod interpret;
+pub(crate) mod lookup;
 mod lower;
 mod matching;
-mod method;
+pub(crate) mod method;
 mod observe;
-mod operator;
+pub(crate) mod operator;
 mod pattern;
-mod request;
+pub(crate) mod request;
 mod time;
-mod value;
+pub(crate) mod value;
 
 pub use conform::Mismatch;
 pub use decide::{BatchDecision, Decision, Denial, Grant, Ruleset, Tried};
@@ -52,3 +51,14 @@ pub use observe::{Attempt, Coverage, TRACE_ENTRIES_MAX, Tally, TraceEntry};
 pub use pattern::DYNAMIC_PATTERNS_MAX;
 pub use request::{Auth, DATABASE_DEFAULT, Documents, Method, Request, Target};
 pub use value::{SHOWN_CHARACTERS_MAX, VALUE_DEPTH_MAX};
+
+/// What computing with values takes, for those who have no request: the values that tests write down.
+pub(crate) mod constant {
+    pub(crate) use super::context::Context;
+    pub(crate) use super::fault::Fault;
+    pub(crate) use super::function::call as call_builtin;
+    pub(crate) use super::method::{Methods, push_part};
+    pub(crate) use super::operator::{binary, index, negate, slice, truth};
+    pub(crate) use super::pattern::Patterns;
+    pub(crate) use super::value::{List, Map, Octets, Part, Path, Text, Value};
+}

@@ -26,6 +26,7 @@ use andiron_protocol::{DocumentPath, InputError, Map, Timestamp};
 use serde::Serialize;
 
 pub use answer::{Explanation, FieldProblem, Operand, Place, Step, TriedAllow, WouldPass};
+pub(crate) use request::complete_metadata;
 pub use request::{EXPLAIN_REQUESTS_MAX, ExplainRequest, ExplainTarget};
 pub(crate) use steps::Index;
 pub use text::explanation_text;

@@ -13,6 +13,7 @@
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
 //! - [`mod@format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
+//! - [`testing`]: test files, how they are run, and what they cover.
 //! - [`limits`]: what a program may cost.
 
 pub mod check;
@@ -31,6 +32,7 @@ pub mod program;
 pub mod re2;
 pub mod source;
 pub mod syntax;
+pub mod testing;
 
 mod lexer;
 

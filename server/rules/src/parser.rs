@@ -64,9 +64,12 @@ mod expression;
 mod function;
 mod operand;
 mod pattern;
+mod test_file;
 mod types;
 
 use std::sync::Arc;
+
+pub(crate) use test_file::parse_test_file;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::lexer::{self, Token, TokenKind};

@@ -93,6 +93,7 @@ codes! {
     HasMethodOnMap = "has-method-on-map", Warning, "`hasAll`, `hasAny` and `hasOnly` are methods of lists and sets.";
     ListAddition = "list-addition", Warning, "Lists are joined with `concat`.";
     ConstantCondition = "constant-condition", Warning, "One side of an operator decides it always.";
+    TestFile = "test-file", Error, "A test says something that cannot be judged.";
     TooManyDiagnostics = "too-many-diagnostics", Warning, "There are more problems than are shown.";
 }
 

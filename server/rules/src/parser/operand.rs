@@ -322,7 +322,7 @@ impl Parser<'_> {
     }
 
     /// Takes a path literal. A slash in it is followed by a segment, `$(…)` or `{name}`; any other one is a division.
-    fn path(&mut self) -> Expr {
+    pub(super) fn path(&mut self) -> Expr {
         let start = self.span();
         let mut parts = Vec::new();
         loop {

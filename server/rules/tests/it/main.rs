@@ -17,6 +17,7 @@ mod mutation;
 mod published_grammar;
 mod robustness;
 mod snippets;
+mod testing;
 
 use andiron_rules::{Parsed, Source, Sources, parse};
 
