@@ -10,6 +10,8 @@ mod indexes_life;
 mod query_behaviour;
 mod query_fuzzing;
 mod query_naive;
+mod rules_commits;
+mod rules_hidden;
 mod rules_reads;
 mod rules_support;
 mod support;
