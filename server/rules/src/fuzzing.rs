@@ -1,7 +1,11 @@
 //! What the fuzz targets of this crate run, behind the feature `fuzzing`: functions from any bytes to nothing, which panic
 //! where a promise is broken.
 
+mod lists;
+
 use std::collections::HashSet;
+
+pub use lists::{ListCase, list_case};
 
 use crate::diagnostic::{self, DIAGNOSTICS_MAX, Diagnostic};
 use crate::limits::Limits;
@@ -87,4 +91,9 @@ pub fn rules_pattern(bytes: &[u8]) {
     if let (Ok(anywhere), Ok(whole)) = (anywhere, whole) {
         assert!(anywhere.is_match(text) || !whole.is_match(text));
     }
+}
+
+/// A list under random rules is judged as its documents one by one are: never a document more, never one fewer.
+pub fn rules_list(bytes: &[u8]) {
+    let _ = list_case(bytes);
 }

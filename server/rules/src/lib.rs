@@ -42,6 +42,6 @@ pub use evaluate::{Decision, Documents, Request, Ruleset};
 pub use format::format;
 pub use limits::Limits;
 pub use parser::{Parsed, parse};
-pub use partial::{ListDecision, ListRequest, Residual};
+pub use partial::{ListDecision, ListProof, ListRequest, Residual};
 pub use program::Program;
 pub use source::{FileId, Position, Source, SourceError, Sources, Span};

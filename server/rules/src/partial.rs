@@ -11,11 +11,29 @@
 //! Everything is said of the documents that the query can return: what its filter demands of every document is known
 //! while the rules are evaluated.
 
+mod condition;
+mod constant;
 mod decide;
+mod extent;
+mod facts;
+mod interpret;
+mod matching;
+mod method;
+mod project;
+mod prove;
+mod relate;
+mod term;
+mod test;
 
 use andiron_protocol::{DocumentPath, Filter, Query, Timestamp};
 
+pub use constant::CONSTANT_BYTES_MAX;
+pub use extent::{LIST_VALUES_PER_WEIGHT, RESIDUAL_DEPTH_MAX, RESIDUAL_WEIGHT_MAX};
+pub use facts::{BRANCHES_MAX, SIMPLIFYING_STEPS_MAX};
+pub use project::PROJECTING_STEPS_MAX;
+
 use crate::evaluate::{Auth, Denial};
+use crate::source::Span;
 
 /// A query to be judged as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -59,4 +77,41 @@ pub struct Residual {
     pub is_exact: bool,
     /// The documents that were looked up: if one of them changes, the decision may be another.
     pub lookups: Vec<DocumentPath>,
+}
+
+/// Whether a query proves that all it could return may be listed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListProof {
+    /// Every document that the query could return may be listed.
+    Allow {
+        /// The documents that were looked up: if one of them changes, the proof may fail.
+        lookups: Vec<DocumentPath>,
+    },
+    /// That is not proved.
+    Deny {
+        /// The allows that were asked.
+        denial: Denial,
+        /// Those that might grant, with what the query leaves open.
+        unproved: Vec<Unproved>,
+    },
+    /// These documents have to be known to decide; see [`Decision::Needs`](crate::Decision::Needs).
+    Needs(Vec<DocumentPath>),
+}
+
+/// An `allow` that a query does not prove.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unproved {
+    /// The `allow`.
+    pub allow: Span,
+    /// What of its condition the query leaves open. If the query is a disjunction, this is about one of its branches.
+    pub conjuncts: Vec<UnprovedConjunct>,
+}
+
+/// A part of a condition that a query does not prove.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnprovedConjunct {
+    /// Where it stands; `None` for what the pattern demands of the id.
+    pub span: Option<Span>,
+    /// The filter that would prove it if the query had it; `None` if none would.
+    pub suggestion: Option<Filter>,
 }

@@ -25,9 +25,9 @@ use crate::syntax::{OperationKind, ServiceKind};
 /// A program ready to judge requests. It never changes, and any number of threads may use it at once.
 #[derive(Debug)]
 pub struct Ruleset {
-    core: Core,
-    limits: Limits,
-    patterns: Patterns,
+    pub(crate) core: Core,
+    pub(crate) limits: Limits,
+    pub(crate) patterns: Patterns,
 }
 
 /// What comes of a request.

@@ -7,8 +7,6 @@
 //! Every recursion goes through [`Evaluator::eval`], or through the test of a declared type beside it; together they are
 //! bounded by [`EVALUATION_DEPTH_MAX`].
 
-use std::collections::BTreeMap;
-
 use smallvec::SmallVec;
 
 use super::context::Context;
@@ -20,7 +18,7 @@ use super::method::push_part;
 use super::observe::Observer;
 use super::operator;
 use super::request::{Documents, Request};
-use super::value::{Map, Object, Octets, Part, Path, Text, Value};
+use super::value::{Object, Octets, Part, Path, Text, Value};
 use crate::check::FunctionId;
 use crate::language::Builtin;
 use crate::limits::Limits;
@@ -488,22 +486,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
         let nodes: SmallVec<[NodeId; 8]> = entries.iter().flat_map(|(key, value)| [*key, *value]).collect();
         let values = self.all(&nodes, base)?;
         self.reserve(values.len(), span)?;
-        let mut map = BTreeMap::new();
-        let mut values = values.into_iter();
-        while let (Some(key), Some(value)) = (values.next(), values.next()) {
-            match key {
-                Value::String(key) => {
-                    map.insert(key, value);
-                }
-                Value::Null => return self.fail(Fault::Null, span),
-                other => {
-                    let received = format!("{{{}: {}}}", other.type_name(), value.type_name());
-                    let expected = format!("{{string: {}}}", value.type_name());
-                    return self.fail(Fault::unsupported(received, expected), span);
-                }
-            }
-        }
-        self.done(Map::built(map).map(Value::Map), span)
+        self.done(operator::map_of(values), span)
     }
 
     #[inline(never)]
@@ -643,7 +626,7 @@ impl<'a, 'o, O: Observer> Evaluator<'a, 'o, O> {
 }
 
 /// What is wrong with a value that `all`, `any` or `map` cannot go through.
-fn not_a_list(value: &Value<'_>, quantifier: Quantifier) -> Fault {
+pub(crate) fn not_a_list(value: &Value<'_>, quantifier: Quantifier) -> Fault {
     if matches!(value, Value::Null) {
         return Fault::Null;
     }

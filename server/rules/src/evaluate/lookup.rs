@@ -12,7 +12,9 @@ use super::observe::Observer;
 use super::request::{Found, Method, Target};
 use super::value::{Object, Part, Path, Value};
 use crate::language::{Builtin, BuiltinId};
+use crate::limits::Limits;
 use crate::source::Span;
+use crate::syntax::ServiceKind;
 
 /// The documents looked up, and those that have to be known to go on.
 #[derive(Debug)]
@@ -106,7 +108,13 @@ impl Lookups {
         Ok(())
     }
 
-    fn need(&mut self, path: DocumentPath) {
+    /// Counts a look-up of a document that is not known; false if there are too many.
+    pub(crate) fn count_unknown(&mut self) -> bool {
+        self.used_max = self.used_max.saturating_sub(1);
+        self.used.len() <= self.used_max
+    }
+
+    pub(crate) fn need(&mut self, path: DocumentPath) {
         if !self.needs.contains(&path) {
             self.needs.push(path);
         }
@@ -121,17 +129,14 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
         arguments: &[Value<'a>],
         span: Span,
     ) -> Evaluated<'a> {
-        if builtin
-            .service
-            .is_some_and(|service| service != self.request.target.service())
-            || builtin.parameters.len() != arguments.len()
-        {
-            return self.fail(Fault::FunctionNotFound(builtin.name.into()), span);
-        }
-        let path = check_arguments(builtin.parameters, arguments, || builtin.name.to_owned())
-            .and_then(|()| self.document_path(&arguments[0]))
-            .and_then(|path| self.lookups.count(&path).map(|()| path));
-        let path = match path {
+        let service = self.request.target.service();
+        let path = match resolve(
+            builtin,
+            arguments,
+            service,
+            self.context.database,
+            &mut self.lookups,
+        ) {
             Ok(path) => path,
             Err(fault) => return self.fail(fault, span),
         };
@@ -140,18 +145,9 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
             self.lookups.need(path);
             return Err(Stop::Needs);
         };
-        let only_exists = matches!(
-            builtin.id,
-            BuiltinId::Exists | BuiltinId::ExistsAfter | BuiltinId::FirestoreExists
-        );
-        match found {
-            _ if only_exists => Ok(Value::Bool(found.is_some())),
-            Some((path, data)) => Ok(Value::Object(Object::Document { path, data })),
-            None if self.limits.get_missing_fails => {
-                let path = format!("/databases/{}/documents/{path}", self.context.database);
-                self.fail(Fault::MissingDocument(path.into()), span)
-            }
-            None => Ok(Value::Null),
+        match found_value(builtin, &path, found, self.limits, self.context.database) {
+            Ok(value) => Ok(value),
+            Err(fault) => self.fail(fault, span),
         }
     }
 
@@ -173,42 +169,81 @@ impl<'a, O: Observer> Evaluator<'a, '_, O> {
             _ => self.documents.find(path),
         }
     }
+}
 
-    fn document_path(&self, value: &Value<'a>) -> Result<DocumentPath, Fault> {
-        let parts = match value {
-            Value::Path(Path::Reference(path)) => return Ok((*path).clone()),
-            Value::Path(Path::Built(parts)) => parts,
-            _ => return Err(Fault::invalid("a document is looked up by its path")),
-        };
-        let is_segment =
-            |part: &Part<'_>, wanted: &str| matches!(part, Part::Segment(text) if **text == *wanted);
-        match &**parts {
-            [databases, database, documents, rest @ ..]
-                if is_segment(databases, "databases")
-                    && is_segment(database, self.context.database)
-                    && is_segment(documents, "documents") =>
-            {
-                let mut text = String::with_capacity(64);
-                for part in rest {
-                    let Part::Segment(segment) = part else {
-                        return Err(Fault::invalid("a part of the path is not bound"));
-                    };
-                    // A slash in a value must not become one between segments.
-                    if segment.contains('/') {
-                        return Err(Fault::invalid("a segment of the path contains a slash"));
-                    }
-                    if !text.is_empty() {
-                        text.push('/');
-                    }
-                    text.push_str(segment);
-                }
-                text.parse()
-                    .map_err(|error: InputError| Fault::invalid(error.detail))
-            }
-            _ => Err(Fault::invalid(format!(
-                "the path of a document begins with /databases/{}/documents",
-                self.context.database
-            ))),
+/// The document that a look-up is about, counted.
+pub(crate) fn resolve(
+    builtin: &Builtin,
+    arguments: &[Value<'_>],
+    service: ServiceKind,
+    database: &str,
+    lookups: &mut Lookups,
+) -> Result<DocumentPath, Fault> {
+    let is_elsewhere = builtin.service.is_some_and(|own| own != service);
+    if is_elsewhere || builtin.parameters.len() != arguments.len() {
+        return Err(Fault::FunctionNotFound(builtin.name.into()));
+    }
+    check_arguments(builtin.parameters, arguments, || builtin.name.to_owned())?;
+    let path = document_path(&arguments[0], database)?;
+    lookups.count(&path)?;
+    Ok(path)
+}
+
+/// What a look-up gives for what was found.
+pub(crate) fn found_value<'a>(
+    builtin: &Builtin,
+    path: &DocumentPath,
+    found: Found<'a>,
+    limits: &Limits,
+    database: &str,
+) -> Result<Value<'a>, Fault> {
+    let only_exists = matches!(
+        builtin.id,
+        BuiltinId::Exists | BuiltinId::ExistsAfter | BuiltinId::FirestoreExists
+    );
+    match found {
+        _ if only_exists => Ok(Value::Bool(found.is_some())),
+        Some((path, data)) => Ok(Value::Object(Object::Document { path, data })),
+        None if limits.get_missing_fails => {
+            let path = format!("/databases/{database}/documents/{path}");
+            Err(Fault::MissingDocument(path.into()))
         }
+        None => Ok(Value::Null),
+    }
+}
+
+fn document_path(value: &Value<'_>, database: &str) -> Result<DocumentPath, Fault> {
+    let parts = match value {
+        Value::Path(Path::Reference(path)) => return Ok((*path).clone()),
+        Value::Path(Path::Built(parts)) => parts,
+        _ => return Err(Fault::invalid("a document is looked up by its path")),
+    };
+    let is_segment = |part: &Part<'_>, wanted: &str| matches!(part, Part::Segment(text) if **text == *wanted);
+    match &**parts {
+        [databases, own, documents, rest @ ..]
+            if is_segment(databases, "databases")
+                && is_segment(own, database)
+                && is_segment(documents, "documents") =>
+        {
+            let mut text = String::with_capacity(64);
+            for part in rest {
+                let Part::Segment(segment) = part else {
+                    return Err(Fault::invalid("a part of the path is not bound"));
+                };
+                // A slash in a value must not become one between segments.
+                if segment.contains('/') {
+                    return Err(Fault::invalid("a segment of the path contains a slash"));
+                }
+                if !text.is_empty() {
+                    text.push('/');
+                }
+                text.push_str(segment);
+            }
+            text.parse()
+                .map_err(|error: InputError| Fault::invalid(error.detail))
+        }
+        _ => Err(Fault::invalid(format!(
+            "the path of a document begins with /databases/{database}/documents"
+        ))),
     }
 }

@@ -43,6 +43,11 @@ impl Methods {
         pattern_use(self.0[Kind::String as usize]?.id)
     }
 
+    /// The method that values of a type have, if it takes so many arguments.
+    pub(crate) fn of(&self, kind: Kind, arguments: usize) -> Option<&'static Method> {
+        self.0[kind as usize].filter(|method| method.parameters.len() == arguments)
+    }
+
     /// `base.name(arguments)`. `pattern` is the first argument compiled, if it is a literal.
     pub(crate) fn call<'a>(
         &self,
@@ -55,8 +60,7 @@ impl Methods {
         if matches!(base, Value::Null) {
             return Err(Fault::Null);
         }
-        let found = self.0[base.kind() as usize].filter(|method| method.parameters.len() == arguments.len());
-        let Some(method) = found else {
+        let Some(method) = self.of(base.kind(), arguments.len()) else {
             return Err(Fault::FunctionNotFound(name.into()));
         };
         check_arguments(method.parameters, arguments, || {

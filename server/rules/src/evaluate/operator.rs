@@ -1,10 +1,12 @@
 //! The operators that are strict: every operand has a value before they are applied.
 
+use std::collections::BTreeMap;
+
 use super::compare::{contains, contains_sorted, equal};
 use super::context::Context;
 use super::fault::Fault;
 use super::time::{is_duration, is_timestamp};
-use super::value::{Part, Path, Value};
+use super::value::{Map, Part, Path, Value};
 use crate::syntax::BinaryOperator;
 
 /// `left operator right`
@@ -188,6 +190,26 @@ pub(crate) fn truth(value: &Value<'_>, operator: &str) -> Result<bool, Fault> {
             format!("{operator}bool"),
         )),
     }
+}
+
+/// `{key: value, …}` of keys and values in turn.
+pub(crate) fn map_of<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Result<Value<'a>, Fault> {
+    let mut map = BTreeMap::new();
+    let mut values = values.into_iter();
+    while let (Some(key), Some(value)) = (values.next(), values.next()) {
+        match key {
+            Value::String(key) => {
+                map.insert(key, value);
+            }
+            Value::Null => return Err(Fault::Null),
+            other => {
+                let received = format!("{{{}: {}}}", other.type_name(), value.type_name());
+                let expected = format!("{{string: {}}}", value.type_name());
+                return Err(Fault::unsupported(received, expected));
+            }
+        }
+    }
+    Map::built(map).map(Value::Map)
 }
 
 /// `base[index]`

@@ -13,6 +13,7 @@ mod formatting;
 mod fuzzing;
 mod golden;
 mod mutation;
+mod partial_random;
 #[cfg(feature = "published-grammar")]
 mod published_grammar;
 mod robustness;

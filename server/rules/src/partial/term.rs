@@ -1,0 +1,135 @@
+//! What an expression comes to when the document is not known: a value, a failure, or a term.
+//!
+//! Invariant: a term holds at least one thing that is not known; what does not depend on the document is a value.
+
+use std::rc::Rc;
+
+use andiron_protocol::{FieldPath, FieldRef};
+
+use super::condition::{self, Shared};
+use super::test::{Relation, Test};
+use crate::evaluate::EvaluationError;
+use crate::evaluate::value::Value;
+use crate::language::{Kind, Kinds};
+use crate::source::Span;
+
+/// How many cases of a value are kept apart; with more, the value is just not known.
+pub(crate) const CASES_MAX: usize = 16;
+
+/// What an expression comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Partial<'a> {
+    Known(Value<'a>),
+    /// It has no value, whatever the document.
+    Failed(Box<EvaluationError>),
+    /// It depends on a document looked up that is not known yet.
+    Needs,
+    Unknown(Rc<Term<'a>>),
+}
+
+/// A value that depends on the document.
+#[derive(Debug)]
+pub(crate) enum Term<'a> {
+    /// `request`, of which the path is not known.
+    Request,
+    /// `resource`
+    Document,
+    /// `resource.data`
+    Data,
+    /// A field of the data; it fails if the document does not have it.
+    Field(Field),
+    /// The document's id.
+    Id,
+    /// The keys of a map: of `resource.data` without a field.
+    Keys(Option<FieldPath>),
+    /// A bool.
+    Condition(Shared),
+    /// The value behind the guard that is true; it fails if none is. Guards exclude each other.
+    Cases(Vec<(Shared, Partial<'a>)>),
+    /// A list with elements that are not known.
+    List(Vec<Partial<'a>>),
+    /// Some value; it fails for certain unless `defined` is true.
+    Opaque { defined: Shared },
+}
+
+/// A field of the document's data.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) path: FieldPath,
+    /// Whether it being missing may be another error than that: `m['k']` of a list `m`.
+    pub(crate) may_mistype: bool,
+}
+
+impl<'a> Partial<'a> {
+    pub(crate) fn term(term: Term<'a>) -> Self {
+        Self::Unknown(Rc::new(term))
+    }
+
+    pub(crate) fn bool(truth: bool) -> Self {
+        Self::Known(Value::Bool(truth))
+    }
+
+    /// Some value that fails for certain unless `defined` is true.
+    pub(crate) fn opaque(defined: Shared) -> Self {
+        Self::term(Term::Opaque { defined })
+    }
+
+    /// Whether it has a value: never false where it should be true.
+    pub(crate) fn is_defined(&self, span: Span) -> Shared {
+        match self {
+            Self::Known(_) => condition::known(true),
+            Self::Failed(_) => condition::failed(),
+            // What depends on such a value is not asked for before it is known.
+            Self::Needs => condition::known(true),
+            Self::Unknown(term) => match &**term {
+                Term::Request | Term::Document | Term::Data | Term::Id | Term::Keys(None) => {
+                    condition::known(true)
+                }
+                Term::Field(field) => is_there(&field.path, span),
+                Term::Keys(Some(path)) => is_map(path, span),
+                Term::Condition(condition) => condition::is_defined(condition),
+                Term::Cases(cases) => condition::any(
+                    cases
+                        .iter()
+                        .map(|(guard, value)| condition::all([Rc::clone(guard), value.is_defined(span)])),
+                ),
+                Term::List(elements) => are_defined(elements, span),
+                Term::Opaque { defined } => Rc::clone(defined),
+            },
+        }
+    }
+}
+
+/// Whether all of them have values.
+pub(crate) fn are_defined<'p, 'a: 'p>(
+    values: impl IntoIterator<Item = &'p Partial<'a>>,
+    span: Span,
+) -> Shared {
+    condition::all(values.into_iter().map(|value| value.is_defined(span)))
+}
+
+/// Whether a field is there.
+pub(crate) fn is_there(path: &FieldPath, span: Span) -> Shared {
+    field_test(path, Relation::Exists, span)
+}
+
+/// Whether a field is a map; it fails if the field is not there.
+pub(crate) fn is_map(path: &FieldPath, span: Span) -> Shared {
+    field_test(path, Relation::Is(Kinds::only(Kind::Map)), span)
+}
+
+pub(crate) fn field_test(path: &FieldPath, relation: Relation, span: Span) -> Shared {
+    condition::test(Test {
+        field: FieldRef::Field(path.clone()),
+        relation,
+        span,
+    })
+}
+
+pub(crate) fn id_test(relation: Relation, span: Span) -> Shared {
+    condition::test(Test {
+        field: FieldRef::Id,
+        relation,
+        span,
+    })
+}
