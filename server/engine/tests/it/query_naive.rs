@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use andiron_engine::{Engine, EngineOptions, QueryOptions, StoredDocument, Surroundings};
+use andiron_engine::{Caller, Engine, EngineOptions, QueryOptions, StoredDocument, Surroundings};
 use andiron_protocol::{
     Aggregate, AggregateBody, Bound, CommitBody, DocumentPath, FieldPath, Filter, Map, Precondition, Query,
     TypeClass, Value, Write, WriteData, WriteKind, arbitrary, data_from_json,
@@ -17,10 +17,10 @@ use proptest::sample::{select, subsequence};
 
 use crate::support::OWNER;
 
-type Documents = BTreeMap<DocumentPath, Map>;
+pub(crate) type Documents = BTreeMap<DocumentPath, Map>;
 
 /// A definition over the fields that documents may have.
-fn definition() -> impl Strategy<Value = IndexDefinition> {
+pub(crate) fn definition() -> impl Strategy<Value = IndexDefinition> {
     let kinds = vec(
         select(vec![IndexFieldKind::Ascending, IndexFieldKind::Descending]),
         3,
@@ -53,7 +53,7 @@ fn definition() -> impl Strategy<Value = IndexDefinition> {
 }
 
 /// Long texts in the place of short ones: many share the bytes that a key has room for.
-fn lengthen(value: &mut Value) {
+pub(crate) fn lengthen(value: &mut Value) {
     match value {
         Value::String(text) => *text = lengthened(text),
         Value::Array(elements) => elements.iter_mut().for_each(lengthen),
@@ -85,7 +85,7 @@ fn lengthen_filter(filter: &mut Filter) {
     }
 }
 
-fn lengthen_query(query: &mut Query) {
+pub(crate) fn lengthen_query(query: &mut Query) {
     query.filter.iter_mut().for_each(lengthen_filter);
     let order = query.normalized_order();
     for bound in query.start.iter_mut().chain(&mut query.end) {
@@ -98,7 +98,7 @@ fn lengthen_query(query: &mut Query) {
 }
 
 /// A store with documents, whose indexes were built after half of them were there.
-async fn fill(store: &Arc<dyn Store>, documents: &Documents, definitions: &[IndexDefinition]) {
+pub(crate) async fn fill(store: &Arc<dyn Store>, documents: &Documents, definitions: &[IndexDefinition]) {
     let half = documents.len() / 2;
     let write = |(path, data): (&DocumentPath, &Map)| Write {
         path: path.clone(),
@@ -126,7 +126,7 @@ async fn fill(store: &Arc<dyn Store>, documents: &Documents, definitions: &[Inde
     }
 }
 
-fn open(store: &Arc<dyn Store>) -> Engine {
+pub(crate) fn open(store: &Arc<dyn Store>) -> Engine {
     Engine::open(
         Arc::clone(store),
         EngineOptions::default(),
@@ -186,7 +186,8 @@ fn shown(documents: &[StoredDocument]) -> Vec<(DocumentPath, Map)> {
         .collect()
 }
 
-async fn check_query(engine: &Engine, documents: &Documents, query: &Query) {
+/// Checks all pages of a query and its stream: `documents` are those that the caller may see.
+pub(crate) async fn check_query(engine: &Engine, caller: &Caller, documents: &Documents, query: &Query) {
     let expected: Vec<_> = naive(query, documents)
         .into_iter()
         .map(|(path, data)| (path.clone(), query.project(data.clone())))
@@ -194,18 +195,17 @@ async fn check_query(engine: &Engine, documents: &Documents, query: &Query) {
     let offset = (query.offset as usize).min(expected.len());
     let expected = &expected[offset..];
     let explain = QueryOptions {
-        explain: true,
+        explain: caller.is_admin(),
         stream: false,
     };
     let run = async |query: &Query, options: QueryOptions| {
         engine
-            .query(&OWNER, query.clone(), options, Vec::new())
+            .query(caller, query.clone(), options, Vec::new())
             .await
             .unwrap()
     };
     let (found, end) = run(query, explain).await;
-    let plan = end.plan.unwrap();
-    let context = format!("{plan:?}\n{query:?}");
+    let context = format!("{:?}\n{query:?}", end.plan);
     if query.limit_to_last {
         let from = expected.len().saturating_sub(query.limit.unwrap() as usize);
         assert_eq!(shown(&found), &expected[from..], "{context}");
@@ -244,7 +244,14 @@ async fn check_query(engine: &Engine, documents: &Documents, query: &Query) {
     assert_eq!(shown(&streamed), expected, "stream: {context}");
 }
 
-async fn check_aggregates(engine: &Engine, documents: &Documents, query: &Query, field: &FieldPath) {
+/// Checks the figures over a query: `documents` are those that the caller may see.
+pub(crate) async fn check_aggregates(
+    engine: &Engine,
+    caller: &Caller,
+    documents: &Documents,
+    query: &Query,
+    field: &FieldPath,
+) {
     let mut found = naive(query, documents);
     found.drain(..(query.offset as usize).min(found.len()));
     if let Some(limit) = query.limit {
@@ -273,7 +280,7 @@ async fn check_aggregates(engine: &Engine, documents: &Documents, query: &Query,
             .filter(|value| value.type_class() != TypeClass::Null)
     };
     let answer = engine
-        .aggregate(&OWNER, body.clone(), QueryOptions::default())
+        .aggregate(caller, body.clone(), QueryOptions::default())
         .await
         .unwrap()
         .aggregates;
@@ -317,7 +324,7 @@ async fn check_aggregates(engine: &Engine, documents: &Documents, query: &Query,
         ..body
     };
     let counted = engine
-        .aggregate(&OWNER, only_count, QueryOptions::default())
+        .aggregate(caller, only_count, QueryOptions::default())
         .await
         .unwrap();
     assert_eq!(counted.aggregates["n"], answer["n"], "{context}");
@@ -333,13 +340,13 @@ async fn check_all(
     fill(&store, documents, definitions).await;
     let engine = open(&store);
     for query in queries {
-        check_query(&engine, documents, query).await;
-        check_aggregates(&engine, documents, query, field).await;
+        check_query(&engine, &OWNER, documents, query).await;
+        check_aggregates(&engine, &OWNER, documents, query, field).await;
     }
     engine.close();
 }
 
-fn distinct(definitions: Vec<IndexDefinition>) -> Vec<IndexDefinition> {
+pub(crate) fn distinct(definitions: Vec<IndexDefinition>) -> Vec<IndexDefinition> {
     let mut distinct = Vec::new();
     for definition in definitions {
         if definition.check().is_ok() && !distinct.contains(&definition) {
@@ -439,7 +446,7 @@ async fn bounds_and_cursors_inside_runs_of_cut_values() {
                     "from": "c", "orderBy": [["a", direction]], "limit": limit,
                 }))
                 .unwrap();
-                check_query(&engine, &documents, &query).await;
+                check_query(&engine, &OWNER, &documents, &query).await;
                 for inclusive in [true, false] {
                     let bound = Bound {
                         values: vec![Value::from(format!("{}3", "x".repeat(1700)))],
@@ -451,13 +458,13 @@ async fn bounds_and_cursors_inside_runs_of_cut_values() {
                         offset: 2,
                         ..query.clone()
                     };
-                    check_query(&engine, &documents, &bounded).await;
+                    check_query(&engine, &OWNER, &documents, &bounded).await;
                     let bounded = Query {
                         end: Some(bound),
                         limit_to_last: true,
                         ..query.clone()
                     };
-                    check_query(&engine, &documents, &bounded).await;
+                    check_query(&engine, &OWNER, &documents, &bounded).await;
                 }
             }
         }

@@ -28,7 +28,7 @@ pub(crate) fn whole_rules(revision: &str, text: &str) -> Arc<RulesInForce> {
     let limits = Limits::default();
     let checked = check(&program, &limits);
     let ruleset = Ruleset::new(&program, &checked, limits);
-    Arc::new(RulesInForce::new(ruleset, program.sources().clone(), revision))
+    Arc::new(RulesInForce::new(ruleset, program, revision))
 }
 
 /// A signed-in account without any claims but its id.
