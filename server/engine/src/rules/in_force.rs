@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use andiron_rules::{Ruleset, Sources};
+use andiron_rules::{Program, Ruleset, Sources};
 use arc_swap::ArcSwapOption;
 
 use crate::Engine;
 
-/// A ruleset with its revision and its sources. It never changes; others take its place.
+/// A ruleset with its revision and the program that it was made from. It never changes; others take its place.
 pub struct RulesInForce {
     ruleset: Ruleset,
-    sources: Sources,
+    program: Program,
     revision: String,
 }
 
@@ -19,12 +19,12 @@ pub struct RulesInForce {
 pub(crate) type RulesPlace = ArcSwapOption<RulesInForce>;
 
 impl RulesInForce {
-    /// A ruleset made from a program with these sources; `revision` is whatever tells one from another, and stands in the
+    /// A ruleset made from a program; `revision` is whatever tells one from another, and stands in the
     /// log beside every denial.
-    pub fn new(ruleset: Ruleset, sources: Sources, revision: impl Into<String>) -> Self {
+    pub fn new(ruleset: Ruleset, program: Program, revision: impl Into<String>) -> Self {
         Self {
             ruleset,
-            sources,
+            program,
             revision: revision.into(),
         }
     }
@@ -34,9 +34,14 @@ impl RulesInForce {
         &self.ruleset
     }
 
+    /// What it was made from.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// The files that the spans of its decisions are about.
     pub fn sources(&self) -> &Sources {
-        &self.sources
+        self.program.sources()
     }
 
     /// Which revision it is.
