@@ -39,6 +39,9 @@ pub use metrics::EngineMetrics;
 pub use options::{EngineOptions, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};
 pub use read::BatchGet;
-pub use rules::{AccessDenied, RulePlace, RulesInForce};
+pub use rules::{
+    AccessDenied, CheckedRules, Published, REVISIONS_MAX, RULES_BYTES_MAX, RULES_ROOTS, RulePlace, RulesError,
+    RulesFiles, RulesInForce, RulesOrigin, RulesRevision, RulesRevisions,
+};
 pub use sink::DocumentSink;
 pub use surroundings::{Clock, FatalHook, Randomness, Surroundings};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use andiron_rules::Span;
 use andiron_rules::evaluate::{Denial, Method};
+use andiron_rules::partial::Unproved;
 
 use super::RulesInForce;
 
@@ -96,11 +97,28 @@ impl AccessDenied {
         denied
     }
 
+    /// Tells besides what a strict query leaves open, and what would prove it.
+    pub(crate) fn leaving_open(mut self, rules: &RulesInForce, unproved: &[Unproved]) -> Self {
+        let conjuncts = unproved.iter().flat_map(|unproved| &unproved.conjuncts);
+        for conjunct in conjuncts.take(TOLD_ALLOWS_MAX) {
+            let by = match &conjunct.suggestion {
+                Some(filter) => format!(
+                    "; a `where` of {} would prove it",
+                    serde_json::to_string(filter).unwrap_or_default()
+                ),
+                None => String::new(),
+            };
+            let span = conjunct.span.unwrap_or_default();
+            self.tell(rules, span, &format!(" is left open by the strict query{by}"));
+        }
+        self
+    }
+
     fn tell(&mut self, rules: &RulesInForce, span: Span, what: &str) {
         let separator = if self.place.is_none() { ": " } else { "; " };
         let Some(place) = place_of(rules, span) else {
             self.detail
-                .push_str(&format!("{separator}{}", what.trim_start_matches(": ")));
+                .push_str(&format!("{separator}{}", what.trim_start_matches([':', ' '])));
             return;
         };
         let quoted = quote(rules.sources().text(span));

@@ -1,8 +1,10 @@
 //! Lists: what the rules demand of all documents of a query, and of each.
 
+use std::sync::Arc;
+
 use andiron_protocol::{DocumentPath, Filter, Map, Query};
 use andiron_rules::evaluate::{DATABASE_DEFAULT, Method};
-use andiron_rules::{ListDecision, ListRequest};
+use andiron_rules::{ListDecision, ListProof, ListRequest};
 
 use super::judge::{ROUNDS_MAX, undecided};
 use super::{AccessDenied, Judge, Known, ReadDocument};
@@ -42,16 +44,14 @@ impl ListJudge {
             time: judge.time(),
         };
         let from = query.from.collection_name();
+        if query.strict {
+            return list.prove(&request, from, read);
+        }
         for _ in 0..ROUNDS_MAX {
             match rules.ruleset().decide_list(&request, list.known.documents()) {
                 ListDecision::Allow { .. } => return Ok(list),
                 ListDecision::Deny(denial) => {
                     return Err(AccessDenied::new(rules, Method::List, &from, &denial).into());
-                }
-                ListDecision::Filter(_) if query.strict => {
-                    return Err(EngineError::denied(
-                        "the rules do not allow every document that the strict query could return",
-                    ));
                 }
                 ListDecision::Filter(residual) => {
                     list.filter = residual.filter;
@@ -59,6 +59,27 @@ impl ListJudge {
                     return Ok(list);
                 }
                 ListDecision::Needs(paths) => list.known.look_up(paths, read)?,
+            }
+        }
+        Err(undecided().into())
+    }
+
+    /// Has a strict query proved.
+    fn prove(
+        mut self,
+        request: &ListRequest<'_>,
+        from: &str,
+        read: ReadDocument<'_>,
+    ) -> Result<Self, EngineError> {
+        let rules = Arc::clone(self.judge.rules());
+        for _ in 0..ROUNDS_MAX {
+            match rules.ruleset().prove_list(request, self.known.documents()) {
+                ListProof::Allow { .. } => return Ok(self),
+                ListProof::Deny { denial, unproved } => {
+                    let denied = AccessDenied::new(&rules, Method::List, &from, &denial);
+                    return Err(denied.leaving_open(&rules, &unproved).into());
+                }
+                ListProof::Needs(paths) => self.known.look_up(paths, read)?,
             }
         }
         Err(undecided().into())

@@ -9,13 +9,15 @@
 //! from; the documents that a commit's decision looked up go with the commit to the store, which finds out if one of them
 //! has changed; and the writer takes a decision only from the rules that are in force when it applies the commit.
 //!
-//! Left out: loading rules from files, their revisions, and who may change them.
+//! [`RulesRevisions`] keeps what was ever in force, as documents. Left out: files on a disk, and who may change rules.
 
 mod denial;
 mod in_force;
 mod judge;
 mod known;
 mod list;
+mod project;
+mod revisions;
 
 use andiron_protocol::DocumentPath;
 use andiron_store::StoredDocument;
@@ -24,6 +26,8 @@ use crate::EngineError;
 
 pub use denial::{AccessDenied, RulePlace};
 pub use in_force::RulesInForce;
+pub use project::{CheckedRules, RULES_BYTES_MAX, RULES_ROOTS, RulesFiles};
+pub use revisions::{Published, REVISIONS_MAX, RulesError, RulesOrigin, RulesRevision, RulesRevisions};
 
 pub(crate) use in_force::RulesPlace;
 pub(crate) use judge::{Judge, Operation};

@@ -343,6 +343,15 @@ async fn strict_queries_are_denied_where_not_all_is_theirs() {
         .aggregate(&user("alice"), body, QueryOptions::default())
         .await;
     assert_eq!(outcome.unwrap_err().code(), ErrorCode::PermissionDenied);
+    // What the query itself proves is answered.
+    for rules in RULE_SETS {
+        test.under(rules);
+        let own = strict(json!({"from": "notes", "where": ["owner", "==", "alice"]}));
+        let found = page(&test.engine, &user("alice"), own.clone()).await.unwrap();
+        assert_eq!(found.0.len(), 10);
+        let denied = page(&test.engine, &user("bob"), own).await.unwrap_err();
+        assert_eq!(denied.code(), ErrorCode::PermissionDenied);
+    }
     // Who passes every rule passes them all at once.
     let everything = page(&test.engine, &Caller::Owner, strict(json!({"from": "notes"})))
         .await

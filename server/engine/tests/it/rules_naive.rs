@@ -15,7 +15,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::query_naive::{
-    Documents, check_aggregates, check_query, definition, distinct, fill, lengthen, lengthen_query, naive, open,
+    Documents, check_aggregates, check_query, definition, distinct, fill, lengthen, lengthen_query, naive,
+    open,
 };
 use crate::rules_support::{rules, user};
 
@@ -105,7 +106,10 @@ fn visible(rules: &RulesInForce, uid: Option<&str>, documents: &Documents, query
     let mut visible = Documents::new();
     for (path, data) in documents {
         let request = Request {
-            target: Target::Document { database: DATABASE_DEFAULT, path },
+            target: Target::Document {
+                database: DATABASE_DEFAULT,
+                path,
+            },
             method: Method::List,
             auth: uid.map(|uid| Auth { uid, token: &token }),
             time: Timestamp::from_micros_clamped(0),
