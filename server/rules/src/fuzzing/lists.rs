@@ -14,7 +14,7 @@ use andiron_protocol::{
 use crate::check::check;
 use crate::evaluate::{Auth, DATABASE_DEFAULT, Decision, Documents, Method, Request, Ruleset, Target};
 use crate::limits::Limits;
-use crate::partial::{ListDecision, ListProof, ListRequest};
+use crate::partial::{ListDecision, ListProof, ListRequest, Residual};
 use crate::program::Program;
 use crate::source::Source;
 
@@ -28,6 +28,8 @@ pub struct ListCase {
     pub decision: &'static str,
     /// Whether the query proves the rules.
     pub is_proved: bool,
+    /// Whether it does when what the rules demand is joined to it.
+    pub is_proved_when_narrowed: bool,
     /// How many documents the query returns.
     pub returned: usize,
     /// How many of them may be listed.
@@ -65,99 +67,127 @@ pub fn list_case(bytes: &[u8]) -> Option<ListCase> {
         token: &token,
     });
     let time: Timestamp = "2026-01-01T00:00:00Z".parse().ok()?;
-
-    let mut documents = Documents::new();
-    let supply = |documents: &mut Documents, paths: Vec<DocumentPath>| {
-        assert!(!paths.is_empty());
-        for path in paths {
-            assert!(!documents.contains(&path), "{path} is known");
-            let data = stored.get(&path).cloned().map(Arc::new);
-            documents.insert(path, data);
-        }
-    };
-    let request = ListRequest {
-        database: DATABASE_DEFAULT,
-        query: &query,
+    let world = World {
+        source,
+        rules,
+        stored,
         auth,
         time,
     };
-    let decision = loop {
-        match rules.decide_list(&request, &documents) {
-            ListDecision::Needs(paths) => supply(&mut documents, paths),
-            decision => break decision,
+    let (mut case, decision) = world.judge(&query);
+    if let ListDecision::Filter(Residual {
+        filter: Some(filter), ..
+    }) = decision
+    {
+        // A query that demands what the rules demand is likely to be proved.
+        let filters = query.filter.into_iter().chain([filter]).collect();
+        let narrowed = Query {
+            filter: Some(Filter::And(filters)),
+            ..query
+        };
+        case.is_proved_when_narrowed = world.judge(&narrowed).0.is_proved;
+    }
+    Some(case)
+}
+
+struct World<'a> {
+    source: String,
+    rules: Ruleset,
+    stored: BTreeMap<DocumentPath, Map>,
+    auth: Option<Auth<'a>>,
+    time: Timestamp,
+}
+
+impl World<'_> {
+    /// Makes documents known that were asked for.
+    fn supply(&self, documents: &mut Documents, paths: Vec<DocumentPath>) {
+        assert!(!paths.is_empty());
+        for path in paths {
+            assert!(!documents.contains(&path), "{path} is known");
+            let data = self.stored.get(&path).cloned().map(Arc::new);
+            documents.insert(path, data);
         }
-    };
-    let proof = loop {
-        match rules.prove_list(&request, &documents) {
-            ListProof::Needs(paths) => supply(&mut documents, paths),
-            proof => break proof,
-        }
-    };
-    let is_proved = matches!(proof, ListProof::Allow { .. });
-    let mut case = ListCase {
-        is_proved,
-        ..ListCase::default()
-    };
-    for (path, data) in &stored {
-        if !query.matches(path, data) {
-            continue;
-        }
-        case.returned += 1;
-        let single = Request {
-            target: Target::Document {
-                database: DATABASE_DEFAULT,
-                path,
-            },
-            method: Method::List,
+    }
+
+    fn judge(&self, query: &Query) -> (ListCase, ListDecision) {
+        let (auth, time) = (self.auth, self.time);
+        let mut documents = Documents::new();
+        let request = ListRequest {
+            database: DATABASE_DEFAULT,
+            query,
             auth,
             time,
-            before: Some(data),
-            after: None,
-            query: Some(&query),
         };
-        let allowed = loop {
-            match rules.decide(&single, &documents) {
-                Decision::Needs(paths) => supply(&mut documents, paths),
-                Decision::Allow(_) => break true,
-                Decision::Deny(_) => break false,
+        let decision = loop {
+            match self.rules.decide_list(&request, &documents) {
+                ListDecision::Needs(paths) => self.supply(&mut documents, paths),
+                decision => break decision,
             }
         };
-        case.allowed += usize::from(allowed);
-        let shown = || {
-            let filter = match &decision {
-                ListDecision::Filter(residual) => {
-                    residual.filter.as_ref().map(|filter| filter.to_expression())
-                }
-                _ => None,
+        let proof = loop {
+            match self.rules.prove_list(&request, &documents) {
+                ListProof::Needs(paths) => self.supply(&mut documents, paths),
+                proof => break proof,
+            }
+        };
+        let is_proved = matches!(proof, ListProof::Allow { .. });
+        let mut case = ListCase {
+            is_proved,
+            ..ListCase::default()
+        };
+        for (path, data) in &self.stored {
+            if !query.matches(path, data) {
+                continue;
+            }
+            case.returned += 1;
+            let single = Request {
+                target: Target::Document {
+                    database: DATABASE_DEFAULT,
+                    path,
+                },
+                method: Method::List,
+                auth,
+                time,
+                before: Some(data),
+                after: None,
+                query: Some(query),
             };
-            format!(
-                "{source}\nof {path} {data:?}\nfor {:?} {query:?}\nis {allowed}, but {decision:?}\n{filter:?}\n{proof:?}",
+            let allowed = loop {
+                match self.rules.decide(&single, &documents) {
+                    Decision::Needs(paths) => self.supply(&mut documents, paths),
+                    Decision::Allow(_) => break true,
+                    Decision::Deny(_) => break false,
+                }
+            };
+            case.allowed += usize::from(allowed);
+            let fits = match &decision {
+                ListDecision::Allow { .. } => allowed,
+                ListDecision::Deny(_) => !allowed,
+                ListDecision::Filter(residual) => {
+                    let matches = residual
+                        .filter
+                        .as_ref()
+                        .is_none_or(|filter| filter.matches(path.id(), data));
+                    (matches || !allowed) && (!residual.is_exact || matches == allowed)
+                }
+                ListDecision::Needs(_) => false,
+            };
+            assert!(
+                fits && (allowed || !is_proved),
+                "{}\nof {path} {data:?}\nfor {:?} {query:?}\nis {allowed}, but {decision:?}\n{proof:?}",
+                self.source,
                 auth.map(|auth| auth.uid)
-            )
-        };
-        match &decision {
-            ListDecision::Allow { .. } => assert!(allowed, "{}", shown()),
-            ListDecision::Deny(_) => assert!(!allowed, "{}", shown()),
-            ListDecision::Filter(residual) => {
-                let matches = residual
-                    .filter
-                    .as_ref()
-                    .is_none_or(|filter| filter.matches(path.id(), data));
-                assert!(matches || !allowed, "{}", shown());
-                assert!(!residual.is_exact || matches == allowed, "{}", shown());
-            }
-            ListDecision::Needs(_) => unreachable!("the loop supplied them"),
+            );
         }
-        assert!(allowed || !is_proved, "{}", shown());
+        case.decision = match &decision {
+            ListDecision::Allow { .. } => "allow",
+            ListDecision::Deny(_) => "deny",
+            ListDecision::Filter(residual) if residual.is_exact => "exact",
+            ListDecision::Filter(residual) if residual.filter.is_some() => "filter",
+            _ => "open",
+        };
+        (case, decision)
     }
-    case.decision = match &decision {
-        ListDecision::Allow { .. } => "allow",
-        ListDecision::Deny(_) => "deny",
-        ListDecision::Filter(residual) if residual.is_exact => "exact",
-        ListDecision::Filter(residual) if residual.filter.is_some() => "filter",
-        _ => "open",
-    };
-    Some(case)
 }
 
 /// Decisions drawn from bytes.
@@ -260,6 +290,16 @@ struct Scope {
     names: Vec<&'static str>,
     is_new: bool,
     has_function: bool,
+}
+
+/// A condition as people write them, or any.
+fn condition(draw: &mut Draw<'_>, scope: &mut Scope) -> String {
+    if draw.chance(2) {
+        return boolean(draw, DEPTH_MAX, scope);
+    }
+    let joint = draw.one_of(&[" && ", " || "]);
+    let parts: Vec<_> = (0..=draw.below(3)).map(|_| boolean(draw, 1, scope)).collect();
+    parts.join(joint)
 }
 
 const KINDS: &[&str] = &[

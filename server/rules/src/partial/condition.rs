@@ -81,6 +81,7 @@ pub(crate) fn test(test: Test) -> Shared {
 pub(crate) fn unclear(defined: Shared, span: Span) -> Shared {
     match defined.kind {
         ConditionKind::Known(false) | ConditionKind::Failed => failed(),
+        ConditionKind::Unclear { .. } => defined,
         _ => make(ConditionKind::Unclear { defined, span }),
     }
 }
@@ -157,7 +158,7 @@ pub(crate) fn choice(cases: impl IntoIterator<Item = (Shared, Shared)>) -> Share
     make(ConditionKind::Choice(kept))
 }
 
-/// Whether it has a value: never false where it should be true, and true only where it has one.
+/// Whether it has a value: true if it has, failing if not.
 pub(crate) fn is_defined(condition: &Shared) -> Shared {
     match &condition.kind {
         ConditionKind::Known(_) => known(true),

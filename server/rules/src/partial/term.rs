@@ -74,7 +74,7 @@ impl<'a> Partial<'a> {
         Self::term(Term::Opaque { defined })
     }
 
-    /// Whether it has a value: never false where it should be true.
+    /// Whether it has a value: true if it has, and false or failing if not.
     pub(crate) fn is_defined(&self, span: Span) -> Shared {
         match self {
             Self::Known(_) => condition::known(true),
@@ -94,7 +94,8 @@ impl<'a> Partial<'a> {
                         .map(|(guard, value)| condition::all([Rc::clone(guard), value.is_defined(span)])),
                 ),
                 Term::List(elements) => are_defined(elements, span),
-                Term::Opaque { defined } => Rc::clone(defined),
+                // That it has a value is no more than possible.
+                Term::Opaque { defined } => condition::unclear(Rc::clone(defined), span),
             },
         }
     }

@@ -34,6 +34,9 @@ fn a_list_is_judged_as_its_documents_are() {
         if case.is_proved {
             count("proved");
         }
+        if case.is_proved_when_narrowed {
+            count("proved when narrowed");
+        }
         if case.is_proved && case.returned > 0 {
             count("proved something");
         }
@@ -53,6 +56,7 @@ fn a_list_is_judged_as_its_documents_are() {
         "filter",
         "open",
         "proved something",
+        "proved when narrowed",
         "exact and telling",
         "filter and telling",
     ] {
