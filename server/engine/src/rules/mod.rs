@@ -13,6 +13,7 @@
 
 mod denial;
 mod in_force;
+mod inspect;
 mod judge;
 mod known;
 mod list;
@@ -26,8 +27,11 @@ use crate::EngineError;
 
 pub use denial::{AccessDenied, RulePlace};
 pub use in_force::RulesInForce;
+pub use inspect::{RULES_TESTS_MAX, RulesReport, RulesTestReport, test_rules};
 pub use project::{CheckedRules, RULES_BYTES_MAX, RULES_ROOTS, RulesFiles};
-pub use revisions::{Published, REVISIONS_MAX, RulesError, RulesOrigin, RulesRevision, RulesRevisions};
+pub use revisions::{
+    Published, REVISIONS_MAX, RefusedRules, RulesError, RulesOrigin, RulesRevision, RulesRevisions,
+};
 
 pub(crate) use in_force::RulesPlace;
 pub(crate) use judge::{Judge, Operation};

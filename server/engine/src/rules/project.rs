@@ -76,6 +76,10 @@ impl CheckedRules {
         &self.program
     }
 
+    pub(super) fn into_program(self) -> Program {
+        self.program
+    }
+
     /// What is wrong with them, and what may be.
     pub fn diagnostics(&self) -> Vec<&Diagnostic> {
         let of_program = self.program.diagnostics().iter();

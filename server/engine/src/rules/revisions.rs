@@ -13,6 +13,7 @@ use andiron_protocol::{
 };
 use andiron_rules::Limits;
 use andiron_store::StoredDocument;
+use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 
 use super::project::{CheckedRules, RULES_BYTES_MAX, RULES_ROOTS, RulesFiles};
@@ -105,6 +106,12 @@ pub enum RulesError {
         /// What is in force.
         in_force: Option<u64>,
     },
+    /// The files could not be written where they are kept, so nothing was changed.
+    #[error("the rules cannot be written to the project's folder, so they were not put into force: {why}")]
+    NotSaved {
+        /// What went wrong, for people.
+        why: String,
+    },
     /// There is no such revision, or not any more.
     #[error("there is no revision {number}; the last {REVISIONS_MAX} are kept")]
     NoSuchRevision {
@@ -116,11 +123,21 @@ pub enum RulesError {
     Engine(#[from] EngineError),
 }
 
+/// Files that were found where rules are read from, and that could not be put into force.
+#[derive(Debug)]
+pub struct RefusedRules {
+    /// When.
+    pub time: Timestamp,
+    /// What is wrong with them.
+    pub rules: CheckedRules,
+}
+
 /// The revisions of one engine's rules.
 #[derive(Clone)]
 pub struct RulesRevisions {
     engine: Engine,
     limits: Arc<Limits>,
+    refused: Arc<ArcSwapOption<RefusedRules>>,
     /// Held while something is published, so that what is put into force last is what was published last.
     publishing: Arc<Mutex<()>>,
 }
@@ -132,6 +149,7 @@ impl RulesRevisions {
         Self {
             engine,
             limits: Arc::new(limits),
+            refused: Arc::default(),
             publishing: Arc::default(),
         }
     }
@@ -157,7 +175,8 @@ impl RulesRevisions {
     }
 
     /// Checks files, keeps them as a new revision and puts them into force. `expected` is the revision that the caller
-    /// has changed, if it matters. Before anything is kept `save` is called with files that are new, which may refuse.
+    /// has changed, if it matters. Before anything is kept `save` puts the files where they will be read from next time, and
+    /// may refuse, saying why.
     ///
     /// # Errors
     /// If the rules must not be used, another revision than `expected` is in force, `save` refuses, or the store fails.
@@ -167,10 +186,15 @@ impl RulesRevisions {
         files: RulesFiles,
         origin: RulesOrigin,
         expected: Option<u64>,
-        save: impl FnOnce(&RulesFiles) -> Result<(), EngineError>,
+        save: impl FnOnce(&RulesFiles) -> Result<(), String>,
     ) -> Result<Published, RulesError> {
         let rules = self.check(&files)?;
         if rules.has_errors() {
+            if origin == RulesOrigin::Files {
+                let time = self.engine.now();
+                let rules = CheckedRules::of(&files, &self.limits);
+                self.refused.store(Some(Arc::new(RefusedRules { time, rules })));
+            }
             return Err(RulesError::Broken(Box::new(rules)));
         }
         let _publishing = self.publishing.lock().await;
@@ -182,12 +206,16 @@ impl RulesRevisions {
             return Err(RulesError::Stale { expected, in_force });
         }
         if let Some(revision) = current.filter(|current| current.files == files) {
-            save(&files)?;
+            save(&files).map_err(|why| RulesError::NotSaved { why })?;
             self.enforce(&revision, CheckedRules::of(&files, &self.limits));
             let is_new = false;
-            return Ok(Published { revision, is_new, rules });
+            return Ok(Published {
+                revision,
+                is_new,
+                rules,
+            });
         }
-        save(&files)?;
+        save(&files).map_err(|why| RulesError::NotSaved { why })?;
         let revision = self.keep(caller, files, origin).await?;
         let enforced = CheckedRules::of(&revision.files, &self.limits);
         self.enforce(&revision, enforced);
@@ -210,7 +238,10 @@ impl RulesRevisions {
         if rules.has_errors() {
             return Err(RulesError::Broken(Box::new(rules)));
         }
+        let refused = self.refused.load_full();
         self.enforce(&revision, rules);
+        // What is restored is not what the folder holds.
+        self.refused.store(refused);
         Ok(Some(revision))
     }
 
@@ -255,7 +286,13 @@ impl RulesRevisions {
         Ok(found)
     }
 
+    /// The project's files, if the last that were found there have errors: what is in force is then older than they.
+    pub fn refused(&self) -> Option<Arc<RefusedRules>> {
+        self.refused.load_full()
+    }
+
     fn enforce(&self, revision: &RulesRevision, rules: CheckedRules) {
+        self.refused.store(None);
         if let Some(rules) = rules.into_rules(revision.number.to_string()) {
             self.engine.set_rules(Some(Arc::new(rules)));
         }
@@ -314,7 +351,11 @@ impl RulesRevisions {
                     precondition,
                 },
             ];
-            if let Some(oldest) = revision.number.checked_sub(REVISIONS_MAX).filter(|number| *number > 0) {
+            if let Some(oldest) = revision
+                .number
+                .checked_sub(REVISIONS_MAX)
+                .filter(|number| *number > 0)
+            {
                 writes.push(Write {
                     path: path_of(oldest)?,
                     kind: WriteKind::Delete,
