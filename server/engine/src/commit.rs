@@ -295,7 +295,11 @@ fn prepare(
     for (path, document) in working {
         match document.changed {
             Some(after) => {
-                let write = document_write(path, document.before, after.as_deref(), indexes)?;
+                let before = judge.and(document.before.clone());
+                let write = match document_write(path, document.before, after.as_deref(), indexes) {
+                    Ok(write) => write,
+                    Err(error) => return Err(judged::too_large(judge, before.as_ref(), error, read)?),
+                };
                 bytes += write.after.as_ref().map_or(0, |data| data.len());
                 bytes += write.before.as_ref().map_or(0, |before| before.data.len());
                 bytes += write.entries.iter().map(|entry| entry.key.len()).sum::<usize>();

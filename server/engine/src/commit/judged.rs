@@ -8,7 +8,7 @@
 //! A denial of rights that are there, or a grant of rights that have ended, cannot come of reading at different moments:
 //! see `prepare_first` for the one, and [`Judgement::lookups`] for the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,12 +16,16 @@ use andiron_protocol::{
     CollectionPath, CommitBody, DocumentPath, Map, Query, Source, Version, Write, WriteKind, data_from_json,
 };
 use andiron_rules::evaluate::Method;
-use andiron_store::{ReadCheck, Snapshot, StoreError};
+use andiron_store::{Change, ReadCheck, Snapshot, StoreError, StoredDocument};
 
 use super::outcome::{Committed, tells};
 use super::{Unmet, Working, stored_data};
 use crate::EngineError;
 use crate::rules::{Judge, Known, ListJudge, Operation, ReadDocument};
+
+/// Changes of a query's documents that are looked at to find out whether a commit's query still has its result. After
+/// more than that it is taken to have changed.
+const QUERY_CHANGES_MAX: usize = 20_000;
 
 /// What comes of judging a commit that may go on.
 pub(super) struct Judgement {
@@ -162,27 +166,7 @@ fn judge_queries(
 ) -> Result<(), EngineError> {
     for (index, expected) in body.queries.iter().enumerate() {
         let mut list = ListJudge::begin(judge, &expected.query, read)?;
-        let has_changed = match changed_documents(&expected.query, expected.version, snapshot) {
-            Ok(changed) => {
-                let mut has_changed = false;
-                for (path, before) in changed {
-                    let now = snapshot
-                        .get_stored(&path)?
-                        .as_ref()
-                        .map(stored_data)
-                        .transpose()?;
-                    for data in before.iter().chain(&now) {
-                        has_changed = has_changed
-                            || (expected.query.matches(&path, data)
-                                && list.admits(&expected.query, &path, data, read)?);
-                    }
-                }
-                has_changed
-            }
-            Err(EngineError::Store(error)) if matches!(*error, StoreError::HistoryGone { .. }) => true,
-            Err(error) => return Err(error),
-        };
-        if has_changed {
+        if has_changed(&mut list, &expected.query, expected.version, read, snapshot)? {
             unmet.add_query(EngineError::Aborted {
                 detail: format!("the result of query {} has changed", index + 1),
                 path: None,
@@ -192,33 +176,59 @@ fn judge_queries(
     Ok(())
 }
 
-/// The documents of a query's source that were changed after a version, with their data before each change.
-fn changed_documents(
+/// Whether a document that may be listed has come to a query's result, has changed in it or has left it after a version;
+/// or more was changed than is looked at.
+fn has_changed(
+    list: &mut ListJudge,
     query: &Query,
     after: Version,
+    read: ReadDocument<'_>,
     snapshot: &dyn Snapshot,
-) -> Result<Vec<(DocumentPath, Option<Map>)>, EngineError> {
-    let mut changed = Vec::new();
-    let mut failure = None;
-    snapshot.changes(after, &mut |change| {
+) -> Result<bool, EngineError> {
+    let mut looked_at = BTreeSet::new();
+    let mut outcome = Ok(false);
+    let mut changes = 0;
+    let mut examine = |change: &Change<'_>| -> Result<bool, EngineError> {
+        let path = change.collection.parse::<CollectionPath>()?.document(change.id)?;
+        if path.is_system() {
+            return Ok(false);
+        }
+        changes += 1;
+        if changes > QUERY_CHANGES_MAX {
+            return Ok(true);
+        }
+        let before = change.before.map(|before| data_from_json(before.data.as_bytes()));
+        let now = if looked_at.insert(path.clone()) {
+            snapshot
+                .get_stored(&path)?
+                .as_ref()
+                .map(stored_data)
+                .transpose()?
+        } else {
+            None
+        };
+        for data in before.transpose()?.iter().chain(&now) {
+            if query.matches(&path, data) && list.admits(query, &path, data, read)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let walked = snapshot.changes(after, &mut |change| {
         if !is_of(&query.from, change.collection) {
             return ControlFlow::Continue(());
         }
-        let mut take = || -> Result<(), EngineError> {
-            let path = change.collection.parse::<CollectionPath>()?.document(change.id)?;
-            let before = change.before.map(|before| data_from_json(before.data.as_bytes()));
-            changed.push((path, before.transpose()?));
-            Ok(())
-        };
-        match take() {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
+        outcome = examine(&change);
+        match outcome {
+            Ok(false) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
-    })?;
-    failure.map_or(Ok(changed), Err)
+    });
+    match walked {
+        Ok(()) => outcome,
+        Err(StoreError::HistoryGone { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn is_of(source: &Source, collection: &str) -> bool {
@@ -250,4 +260,17 @@ pub(super) fn withhold_from_replay(
         }
     }
     Ok(())
+}
+
+/// A document that becomes too large, told to those who may see how large it was.
+pub(super) fn too_large(
+    judge: Option<&Judge>,
+    before: Option<&StoredDocument>,
+    error: EngineError,
+    read: ReadDocument<'_>,
+) -> Result<EngineError, EngineError> {
+    if let (Some(judge), Some(before), EngineError::DocumentTooLarge { .. }) = (judge, before, &error) {
+        judge.decide_get(&before.path, Some(before), &mut Known::default(), read)??;
+    }
+    Ok(error)
 }

@@ -190,23 +190,39 @@ impl Judge {
 
     /// The newest document, if it may be read.
     ///
-    /// Mostly it is decided by the cache alone. Without look-ups a decision depends on this one document, read at one
-    /// moment. With look-ups the documents were read one after the other; if afterwards each of them still is cached at
-    /// the same version, then all of them were the newest ones at the moment between, because a cached document is, and
-    /// versions never come back. Otherwise everything is read again from one snapshot.
+    /// A document in the cache is mostly decided by the cache alone. Without look-ups the decision depends on this one
+    /// document, read at one moment. With look-ups the documents were read one after the other; if afterwards each of
+    /// them still is cached at the same version, then all of them were the newest ones at the moment between, because a
+    /// cached document is, and versions never come back.
+    ///
+    /// Whatever else there is, and every denial, is decided on one snapshot. So a denial takes as long where there is a
+    /// document as where there is none, of which the cache knows nothing.
     pub(crate) fn get(
         &self,
         shared: &Shared,
         path: &DocumentPath,
     ) -> Result<Option<StoredDocument>, EngineError> {
-        let document = shared.get(path)?;
-        let mut known = Known::default();
-        let decided = self.decide_get(path, document.as_ref(), &mut known, &mut |path| shared.get(path))?;
-        if known.versions().is_empty() || are_newest(shared, document.as_ref(), &known) {
-            return decided.map(|()| document).map_err(EngineError::from);
-        }
+        let ticket = match shared.cache.get(path) {
+            Ok(document) => {
+                shared.metrics.cache_hits.inc();
+                let mut known = Known::default();
+                let mut read = |path: &DocumentPath| shared.get(path);
+                let decided = self.decide_get(path, Some(&document), &mut known, &mut read)?;
+                if decided.is_ok() && (known.versions().is_empty() || are_newest(shared, &document, &known)) {
+                    return Ok(Some(document));
+                }
+                None
+            }
+            Err(ticket) => {
+                shared.metrics.cache_misses.inc();
+                Some(ticket)
+            }
+        };
         let snapshot = shared.store.snapshot()?;
         let document = snapshot.get_stored(path)?;
+        if let (Some(ticket), Some(document)) = (ticket, &document) {
+            shared.cache.put(ticket, document);
+        }
         let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
         self.decide_get(path, document.as_ref(), &mut Known::default(), &mut read)??;
         Ok(document)
@@ -227,14 +243,14 @@ impl Judge {
 
 /// Whether these documents are in the cache at these versions, and so are the newest ones. Of absent documents the cache
 /// knows nothing.
-fn are_newest(shared: &Shared, document: Option<&StoredDocument>, known: &Known) -> bool {
+fn are_newest(shared: &Shared, document: &StoredDocument, known: &Known) -> bool {
     let is_newest = |path: &DocumentPath, version| {
         shared
             .cache
             .get(path)
             .is_ok_and(|cached| Some(cached.version) == version)
     };
-    document.is_some_and(|document| is_newest(&document.path, Some(document.version)))
+    is_newest(&document.path, Some(document.version))
         && known
             .versions()
             .iter()

@@ -268,6 +268,22 @@ fn said(outcome: Result<andiron_engine::Committed, EngineError>) -> String {
 }
 
 #[tokio::test]
+async fn how_large_a_hidden_document_is_is_not_told() {
+    let large = json!({"text": "y".repeat(900_000)});
+    let writes = json!([{"merge": "notes/a0h", "data": {"more": "z".repeat(300_000)}}]);
+    for (rules, expected) in [
+        (BLIND, ErrorCode::PermissionDenied),
+        (
+            "match /notes/{id} { allow read, write; }",
+            ErrorCode::InvalidArgument,
+        ),
+    ] {
+        let test = world(rules, std::slice::from_ref(&large)).await;
+        assert_eq!(test.refusal(&user("alice"), writes.clone()).await, Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn conditions_are_told_to_those_who_may_read_and_write() {
     let test = world(RULE_SETS[0], &[]).await;
     for (write, expected) in [

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use andiron_engine::{Caller, QueryOptions, RulesInForce};
+use andiron_engine::{Caller, Engine, QueryOptions, RulesInForce};
 use andiron_protocol::{ErrorCode, FieldPath, Query, Timestamp, arbitrary};
 use andiron_rules::evaluate::{Auth, DATABASE_DEFAULT, Decision, Method, Request, Target};
 use andiron_store::memory::MemoryStore;
@@ -182,6 +182,7 @@ async fn check(store: Arc<dyn Store>, mut world: World) {
         (user("a"), Some("a"))
     };
     for query in &world.queries {
+        check_strict(&engine, &caller, &in_force, uid, &world.documents, query).await;
         let visible = visible(&in_force, uid, &world.documents, query);
         let options = QueryOptions::default();
         let sink: Vec<andiron_engine::StoredDocument> = Vec::new();
@@ -198,6 +199,33 @@ async fn check(store: Arc<dyn Store>, mut world: World) {
         }
     }
     engine.close();
+}
+
+/// A strict query is answered only if it could return nothing that may not be listed; and then with all of it.
+async fn check_strict(
+    engine: &Engine,
+    caller: &Caller,
+    rules: &RulesInForce,
+    uid: Option<&str>,
+    documents: &Documents,
+    query: &Query,
+) {
+    let strict = Query {
+        strict: true,
+        ..query.clone()
+    };
+    let sink: Vec<andiron_engine::StoredDocument> = Vec::new();
+    match engine
+        .query(caller, strict.clone(), QueryOptions::default(), sink)
+        .await
+    {
+        Err(error) => assert_eq!(error.code(), ErrorCode::PermissionDenied, "{error} {query:?}"),
+        Ok(_) => {
+            let visible = visible(rules, uid, documents, &strict);
+            assert_eq!(naive(&strict, &visible), naive(&strict, documents), "{query:?}");
+            check_query(engine, caller, documents, &strict).await;
+        }
+    }
 }
 
 fn run(store: Arc<dyn Store>, world: World) {
