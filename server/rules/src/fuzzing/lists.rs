@@ -274,10 +274,7 @@ fn rules(draw: &mut Draw<'_>) -> String {
         }
         text.push_str(&format!("match {pattern} {{ "));
         for _ in 0..=draw.below(2) {
-            text.push_str(&format!(
-                "allow list: if {};\n",
-                boolean(draw, DEPTH_MAX, &mut inner)
-            ));
+            text.push_str(&format!("allow list: if {};\n", condition(draw, &mut inner)));
         }
         text.push_str("}\n");
     }

@@ -81,6 +81,13 @@ impl Extent {
                 part => push_new(&mut parts, part),
             }
         }
+        let is_implied = |part: &Filter| match presence(part) {
+            Some(path) => parts.iter().any(|other| demands(other, path)),
+            None => false,
+        };
+        let implied: Vec<bool> = parts.iter().map(is_implied).collect();
+        let mut implied = implied.into_iter();
+        parts.retain(|_| !implied.next().unwrap_or_default());
         // What does not fit is left out, which makes the set larger.
         let mut weight_left = RESIDUAL_WEIGHT_MAX - 1;
         let before = parts.len();
@@ -148,6 +155,35 @@ pub(crate) fn exists(path: &FieldPath) -> Filter {
         Operator::Exists,
         Stored::Boolean(true),
     )
+}
+
+/// The field that a filter demands to be there, and no more.
+fn presence(filter: &Filter) -> Option<&FieldPath> {
+    match filter {
+        Filter::Compare {
+            field: FieldRef::Field(path),
+            operator: Operator::Exists,
+            value: Stored::Boolean(true),
+        } => Some(path),
+        _ => None,
+    }
+}
+
+/// Whether a comparison demands more of a field, or of one inside of it, than that it is there.
+fn demands(filter: &Filter, wanted: &FieldPath) -> bool {
+    match filter {
+        Filter::Compare {
+            field: FieldRef::Field(path),
+            operator,
+            value,
+        } => match operator {
+            Operator::Exists => {
+                *value == Stored::Boolean(true) && path != wanted && wanted.is_prefix_of(path)
+            }
+            _ => wanted.is_prefix_of(path),
+        },
+        _ => false,
+    }
 }
 
 fn single_or(mut parts: Vec<Filter>, join: impl FnOnce(Vec<Filter>) -> Filter) -> Filter {

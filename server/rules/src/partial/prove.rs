@@ -71,6 +71,8 @@ impl Ruleset {
 /// The conjuncts of a condition, each with the filter that it comes to, if there is one.
 fn conjuncts(condition: &Shared) -> Vec<UnprovedConjunct> {
     let parts = match &condition.kind {
+        // No document of the query can be allowed by it, and nothing more in the query would help.
+        ConditionKind::Known(false) | ConditionKind::Failed => &[],
         ConditionKind::All(parts) => parts.as_slice(),
         _ => std::slice::from_ref(condition),
     };

@@ -10,9 +10,11 @@ mod evaluate_support;
 mod evaluate_values;
 mod explain;
 mod formatting;
+mod formatting_tests;
 mod fuzzing;
 mod golden;
 mod mutation;
+mod partial_lists;
 mod partial_random;
 #[cfg(feature = "published-grammar")]
 mod published_grammar;
