@@ -90,7 +90,7 @@ pub enum ListProof {
     /// That is not proved.
     Deny {
         /// The allows that were asked.
-        denial: Denial,
+        denial: Box<Denial>,
         /// Those that might grant, with what the query leaves open.
         unproved: Vec<Unproved>,
     },

@@ -159,6 +159,16 @@ impl World<'_> {
                     Decision::Deny(_) => break false,
                 }
             };
+            if case.returned == 1 {
+                // Whoever watches changes nothing.
+                let (explained, _) = self.rules.explain(&single, &documents);
+                assert_eq!(
+                    explained,
+                    self.rules.decide(&single, &documents),
+                    "{}",
+                    self.source
+                );
+            }
             case.allowed += usize::from(allowed);
             let fits = match &decision {
                 ListDecision::Allow { .. } => allowed,

@@ -58,7 +58,10 @@ impl Ruleset {
             denial
                 .tried
                 .sort_by_key(|tried| (tried.allow.file, tried.allow.start));
-            return ListProof::Deny { denial, unproved };
+            return ListProof::Deny {
+                denial: Box::new(denial),
+                unproved,
+            };
         }
         if needs.is_empty() {
             ListProof::Allow { lookups }

@@ -239,7 +239,7 @@ fn array_has_any(field: &FieldRef, elements: &[Forms]) -> Extent {
     match values.len() {
         0 => Extent::none(),
         1 => Extent::exactly(compare(field, Operator::ArrayContains, values.swap_remove(0))),
-        ..=FILTER_LIST_VALUES_MAX => {
+        2..=FILTER_LIST_VALUES_MAX => {
             Extent::exactly(compare(field, Operator::ArrayContainsAny, Stored::Array(values)))
         }
         _ => Extent::within(of_class(field, TypeClass::Array)),

@@ -35,3 +35,8 @@ fn sources() {
 fn patterns() {
     with_mutations(&seeds("rules_pattern"), 3000, fuzzing::rules_pattern);
 }
+
+#[test]
+fn lists() {
+    with_mutations(&seeds("rules_list"), 1500, fuzzing::rules_list);
+}
