@@ -37,8 +37,14 @@ async fn world(rules: &str, hidden: &[Json]) -> TestEngine {
     for (number, data) in hidden.iter().enumerate() {
         let mut data = data.clone();
         data["owner"] = json!("bob");
-        writes.push(json!({"set": format!("notes/a{number}h"), "data": data}));
-        writes.push(json!({"set": format!("places/p{number}/deep/a{number}h"), "data": data}));
+        // Between hers, and many behind all of hers.
+        let id = if number < 10 {
+            format!("a{number}h")
+        } else {
+            format!("z{number}")
+        };
+        writes.push(json!({"set": format!("notes/{id}"), "data": data}));
+        writes.push(json!({"set": format!("places/p{number}/deep/{id}"), "data": data}));
     }
     // The same in both worlds: one commit, at one version.
     test.write(json!(writes)).await;

@@ -30,6 +30,8 @@ struct HeldStore {
     inner: Arc<dyn Store>,
     is_held: Mutex<bool>,
     released: Condvar,
+    /// Runs once, before the next snapshot is taken.
+    before_snapshot: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl HeldStore {
@@ -38,6 +40,7 @@ impl HeldStore {
             inner: Arc::new(MemoryStore::new()),
             is_held: Mutex::new(false),
             released: Condvar::new(),
+            before_snapshot: Mutex::new(None),
         })
     }
 
@@ -53,6 +56,10 @@ impl HeldStore {
 
 impl Store for HeldStore {
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        let hook = self.before_snapshot.lock().take();
+        if let Some(hook) = hook {
+            hook();
+        }
         self.inner.snapshot()
     }
 
@@ -284,19 +291,90 @@ async fn no_write_comes_after_a_revocation_on_sqlite() {
     no_write_comes_after_a_revocation(TestEngine::start_on_sqlite()).await;
 }
 
-/// Two documents of which always exactly one says yes: whoever reads them at different moments may see two or none.
-async fn gets_are_decided_on_one_state(test: TestEngine) {
-    test.under(
-        "match /posts/{id} { allow get: if get(/databases/$(db)/documents/flags/a).data.on
-                                        != get(/databases/$(db)/documents/flags/b).data.on; }",
+/// Two documents of which always exactly one says yes.
+fn flags(on: bool) -> Json {
+    json!([
+        {"set": "flags/a", "data": {"on": on}},
+        {"set": "flags/b", "data": {"on": !on}},
+    ])
+}
+
+/// What only they can read who see both at different moments.
+const TORN: &str = "
+    match /posts/{id} {
+      allow get: if get(/databases/$(db)/documents/flags/a).data.on == get(/databases/$(db)/documents/flags/b).data.on;
+    }
+    match /whole/{id} {
+      allow get, write: if get(/databases/$(db)/documents/flags/a).data.on != get(/databases/$(db)/documents/flags/b).data.on;
+    }
+";
+
+/// An engine of which the cache has the posts and the first flag, but not the second; the flags turn when it is read.
+async fn turning() -> TestEngine {
+    let store = HeldStore::new();
+    let test = TestEngine::over(Arc::clone(&store) as Arc<dyn Store>);
+    test.under(TORN);
+    test.write(flags(true)).await;
+    test.write(json!([{"set": "posts/p", "data": {}}, {"set": "whole/w", "data": {}}]))
+        .await;
+    for path in ["posts/p", "whole/w", "flags/a"] {
+        test.engine.get(&OWNER, &document_path(path)).unwrap();
+    }
+    let engine = test.engine.clone();
+    *store.before_snapshot.lock() = Some(Box::new(move || {
+        let turn = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let body = commit_body(json!({"writes": flags(false)}));
+            runtime.block_on(engine.commit(&OWNER, body, None)).unwrap();
+        };
+        std::thread::spawn(turn).join().unwrap();
+    }));
+    test
+}
+
+#[tokio::test]
+async fn a_get_is_not_allowed_by_documents_that_never_stood_together() {
+    let test = turning().await;
+    let found = test.engine.get(&user("alice"), &document_path("posts/p"));
+    assert_eq!(found.unwrap_err().code(), ErrorCode::PermissionDenied);
+    assert_eq!(
+        test.data("flags/a"),
+        json!({"on": false}),
+        "it was between the two"
     );
-    let flags = |on: bool| {
-        json!([
-            {"set": "flags/a", "data": {"on": on}},
-            {"set": "flags/b", "data": {"on": !on}},
-        ])
-    };
-    test.write(json!([{"set": "posts/p", "data": {}}])).await;
+}
+
+#[tokio::test]
+async fn nothing_is_refused_by_documents_that_never_stood_together() {
+    let test = turning().await;
+    let found = test.engine.get(&user("alice"), &document_path("whole/w"));
+    assert!(found.unwrap().is_some());
+    assert_eq!(
+        test.data("flags/a"),
+        json!({"on": false}),
+        "it was between the two"
+    );
+
+    let test = turning().await;
+    let written = test
+        .commit_as(
+            &user("alice"),
+            json!({"writes": [{"merge": "whole/w", "data": {"n": 1}}]}),
+        )
+        .await;
+    assert_eq!(code(written), None);
+    assert_eq!(
+        test.data("flags/a"),
+        json!({"on": false}),
+        "it was between the two"
+    );
+}
+
+/// Whoever reads the flags at different moments may see two or none.
+async fn gets_are_decided_on_one_state(test: TestEngine) {
+    test.under(TORN);
+    test.write(json!([{"set": "posts/p", "data": {}}, {"set": "whole/w", "data": {}}]))
+        .await;
     test.write(flags(true)).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)
@@ -305,9 +383,11 @@ async fn gets_are_decided_on_one_state(test: TestEngine) {
             tokio::spawn(async move {
                 let alice = user("alice");
                 while !is_over.load(Ordering::SeqCst) {
-                    let path = document_path("posts/p");
-                    assert!(engine.get(&alice, &path).unwrap().is_some());
-                    engine.batch_get(&alice, &[path]).unwrap();
+                    let (torn, whole) = (document_path("posts/p"), document_path("whole/w"));
+                    assert!(engine.get(&alice, &torn).is_err());
+                    assert!(engine.batch_get(&alice, &[torn]).is_err());
+                    assert!(engine.get(&alice, &whole).unwrap().is_some());
+                    engine.batch_get(&alice, &[whole]).unwrap();
                     tokio::task::yield_now().await;
                 }
             })
