@@ -9,11 +9,13 @@
 //! - `steps`: the trace as a tree.
 //! - `obstacle`: what stood in the way.
 //! - `answer`: what is said of it.
+//! - `list`: the same for a list as a whole: what the rules demand of its documents, and what a strict query leaves open.
 //! - `text`: the same for people.
 //!
 //! Left out: where documents come from. [`explain`] asks for those that it lacks; [`explain_json`] takes them not to exist.
 
 mod answer;
+mod list;
 mod obstacle;
 mod request;
 mod steps;
@@ -23,9 +25,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use andiron_protocol::{DocumentPath, InputError, Map, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use answer::{Explanation, FieldProblem, Operand, Place, Step, TriedAllow, WouldPass};
+pub(crate) use list::missing;
+pub use list::{ListExplanation, MissingWhere};
 pub(crate) use request::complete_metadata;
 pub use request::{EXPLAIN_REQUESTS_MAX, ExplainRequest, ExplainTarget};
 pub(crate) use steps::Index;
@@ -39,7 +43,7 @@ use crate::program::Program;
 const ROUNDS_MAX: usize = 64;
 
 /// The answer to one request, or to an array of them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Explanations {
     /// One request.
@@ -153,7 +157,9 @@ fn explain_with(
     for (path, data) in request.documents() {
         documents.insert(path.clone(), data.clone());
     }
-    let borrowed = request.borrow(now);
+    let Some(borrowed) = request.borrow(now) else {
+        return list::explain_list(ruleset, index, request, &documents, now);
+    };
     let (decision, attempts) = ruleset.explain(&borrowed, &documents);
     match decision {
         Decision::Needs(paths) => Explained::Needs(paths),

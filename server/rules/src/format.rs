@@ -8,11 +8,13 @@
 mod declaration;
 mod document;
 mod expression;
+mod test_file;
 mod tokens;
 mod types;
 
-use crate::diagnostic::{Diagnostic, has_errors};
-use crate::parser::parse;
+use crate::diagnostic::{Diagnostic, Diagnostics, has_errors};
+use crate::lexer::{self, TokenKind};
+use crate::parser::{parse, parse_test_file};
 use crate::source::{FileId, Source};
 use crate::syntax;
 
@@ -41,6 +43,45 @@ pub fn format(source: &Source) -> Result<String, Vec<Diagnostic>> {
         text = next;
     }
     Ok(text)
+}
+
+/// Formats a test file.
+///
+/// # Errors
+/// The file has syntax errors; these are returned.
+pub fn format_tests(source: &Source) -> Result<String, Vec<Diagnostic>> {
+    let (_, diagnostics) = parse_test_file(FileId::default(), source);
+    if has_errors(&diagnostics) {
+        return Err(diagnostics);
+    }
+    let mut text = source.text().to_owned();
+    for _ in 0..PASSES_MAX {
+        let Some(next) = tests_pass(&text) else { break };
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    Ok(text)
+}
+
+/// Formats tests once. `None` if the result would say something else, or what a file says twice.
+fn tests_pass(text: &str) -> Option<String> {
+    let source = Source::new("", text).ok()?;
+    let (tree, _) = parse_test_file(FileId::default(), &source);
+    let formatted = test_file::test_file(&tree, text)?;
+    (said(&formatted) == said(text)).then_some(formatted)
+}
+
+/// The tokens that a text consists of, but for those that may be left away.
+fn said(text: &str) -> Vec<&str> {
+    let lexed = lexer::lex(FileId::default(), text, &mut Diagnostics::default());
+    lexed
+        .tokens
+        .iter()
+        .filter(|token| !matches!(token.kind, TokenKind::Semicolon | TokenKind::Comma))
+        .map(|token| &text[token.start as usize..token.end as usize])
+        .collect()
 }
 
 /// Formats once. `None` if the result would mean something else, which a bug alone could bring about.

@@ -10,6 +10,7 @@
 //! - [`evaluate`]: requests judged by a checked program: allow, deny, or the documents that it takes to decide.
 //! - [`mod@explain`]: what came of a request and why, as JSON and as text.
 //! - [`partial`]: lists judged without their documents, by what the rules demand of each.
+//! - [`declared_types`]: the types that a program declares, for clients.
 //! - [`re2`]: the regular expressions of `matches`, `split` and `replace`.
 //! - [`mod@format`]: one layout for all files.
 //! - [`language`]: the types, methods and functions of the language, as data.
@@ -17,6 +18,7 @@
 //! - [`limits`]: what a program may cost.
 
 pub mod check;
+pub mod declared_types;
 pub mod diagnostic;
 pub mod evaluate;
 pub mod explain;

@@ -1,14 +1,18 @@
 //! The explanation of one request, as programs read it.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+use super::list::ListExplanation;
 use super::obstacle::{Obstacle, obstacle};
 use super::steps::{Index, tree};
 use crate::evaluate::{Attempt, Decision, EvaluationError, Request};
 use crate::source::Span;
+use crate::syntax::ServiceKind;
 
 /// Why a request is allowed or denied.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// Whether it is allowed.
@@ -20,17 +24,20 @@ pub struct Explanation {
     /// What is the matter, in a sentence.
     pub message: String,
     /// What the client is told besides that it is denied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Where the document is not of the type that its match requires.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<FieldProblem>,
+    /// For a list as a whole: what the rules demand of its documents, and what the query leaves open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListExplanation>,
     /// The documents that were looked up.
     pub lookups: Vec<String>,
 }
 
 /// A place in a rules file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     /// The file's name.
@@ -42,29 +49,29 @@ pub struct Place {
 }
 
 /// An `allow` that was asked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TriedAllow {
     /// Where it stands.
     #[serde(flatten)]
     pub place: Place,
     /// The method that it was asked about.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// Its text.
     pub text: String,
     /// `true`, `false` or `error`.
-    pub result: &'static str,
+    pub result: Cow<'static, str>,
     /// Why, in a sentence.
     pub message: String,
     /// What would have to be otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_pass: Option<WouldPass>,
     /// What its sub-expressions came to, each behind those inside of it.
     pub trace: Vec<Step>,
 }
 
 /// What would have to be otherwise for a condition to be true.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WouldPass {
     /// All of these.
@@ -82,33 +89,33 @@ pub enum WouldPass {
         /// What it would have to be.
         wanted: bool,
         /// What it is.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<String>,
         /// Why it has no value.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         /// The values that it was made of.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         operands: Vec<Operand>,
     },
 }
 
 /// A value that something was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operand {
     /// Its text.
     pub expression: String,
     /// What it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// Why it has no value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// A sub-expression that was evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// Where it stands.
@@ -119,15 +126,15 @@ pub struct Step {
     /// Its text.
     pub expression: String,
     /// What it came to, as a rule would write it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// Why it has no value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// Where a document is not of its type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldProblem {
     /// Where the type is required.
@@ -168,6 +175,7 @@ impl Explanation {
             message: String::new(),
             reason: None,
             mismatch: None,
+            list: None,
             lookups: Vec::new(),
         };
         let lookups = match decision {
@@ -197,12 +205,12 @@ impl Explanation {
             message: "the documents that were supplied do not suffice to decide".to_owned(),
             reason: None,
             mismatch: None,
+            list: None,
             lookups: Vec::new(),
         }
     }
 
     fn sentence(&self, index: &Index<'_>, request: &Request<'_>, decision: &Decision) -> String {
-        let service = request.target.service();
         let method = request.method.as_str();
         match (decision, &self.decided_by, &self.mismatch) {
             (Decision::Allow(_), Some(by), _) => {
@@ -218,24 +226,21 @@ impl Explanation {
                 format!("the document {}", problem.problem)
             }
             (_, _, Some(problem)) => format!("field `{}` {}", problem.field, problem.problem),
-            _ if !self.tried.is_empty() => match self.tried.len() {
-                1 => format!("denied: the `allow` that covers this {method} does not grant it"),
-                count => format!("denied: none of the {count} allows that cover this {method} grants it"),
-            },
-            _ => {
-                let has_service = index
-                    .program()
-                    .roots()
-                    .iter()
-                    .flat_map(|file| file.services())
-                    .any(|found| found.kind == Some(service));
-                if has_service {
-                    format!("denied: no `allow` covers a {method} of this path")
-                } else {
-                    format!("denied: there are no rules for `{}`", service.as_str())
-                }
-            }
+            _ => denied_sentence(index, request.target.service(), method, self.tried.len()),
         }
+    }
+}
+
+/// Why something is denied that so many allows were asked about.
+pub(super) fn denied_sentence(index: &Index<'_>, service: ServiceKind, method: &str, tried: usize) -> String {
+    let mut services = index.program().roots().iter().flat_map(|file| file.services());
+    match tried {
+        0 if services.any(|found| found.kind == Some(service)) => {
+            format!("denied: no `allow` covers a {method} of this path")
+        }
+        0 => format!("denied: there are no rules for `{}`", service.as_str()),
+        1 => format!("denied: the `allow` that covers this {method} does not grant it"),
+        count => format!("denied: none of the {count} allows that cover this {method} grants it"),
     }
 }
 
@@ -283,9 +288,9 @@ impl TriedAllow {
         });
         Self {
             place: Place::of(index, attempt.allow),
-            method,
+            method: Cow::Borrowed(method),
             text: index.text(attempt.allow),
-            result,
+            result: Cow::Borrowed(result),
             message,
             would_pass,
             trace: steps.collect(),

@@ -43,8 +43,6 @@ pub struct ExplainRequest {
     /// The query of a `list`.
     pub query: Option<Query>,
     documents: BTreeMap<DocumentPath, Option<Arc<Map>>>,
-    /// Stands for the document of a list that is about none in particular.
-    row: Option<DocumentPath>,
 }
 
 /// What the JSON may say.
@@ -162,18 +160,12 @@ impl ExplainRequest {
                 complete_metadata(metadata, bucket, name);
             }
         }
-        let row = match &target {
-            ExplainTarget::Collection(collection) => {
-                if matches!(before, Some(Some(_))) {
-                    return Err(InputError::new(
-                        "`before` is the data of one document: for a `list` that has it, `path` names that document",
-                    )
-                    .in_field("before"));
-                }
-                Some(collection.document(ROW_ID)?)
-            }
-            ExplainTarget::Document(_) | ExplainTarget::File(..) => None,
-        };
+        if matches!(target, ExplainTarget::Collection(_)) && matches!(before, Some(Some(_))) {
+            return Err(InputError::new(
+                "`before` is the data of one document: for a `list` that has it, `path` names that document",
+            )
+            .in_field("before"));
+        }
         let query = match (json.query, &target) {
             (Some(_), _) if method != Method::List => {
                 return Err(InputError::new("only a `list` has a query").in_field("query"));
@@ -195,7 +187,6 @@ impl ExplainRequest {
             after,
             query,
             documents,
-            row,
         })
     }
 
@@ -204,28 +195,31 @@ impl ExplainRequest {
         self.documents.iter()
     }
 
-    /// As the evaluator takes it. What is there before comes from `before`, else from the documents.
-    pub(super) fn borrow(&self, now: Timestamp) -> Request<'_> {
+    /// Who asks, as the evaluator takes it.
+    pub(super) fn auth(&self) -> Option<Auth<'_>> {
+        self.auth.as_ref().map(|(uid, token)| Auth { uid, token })
+    }
+
+    /// The request on one document or file, as the evaluator takes it; `None` if it is about a collection. What is there
+    /// before comes from `before`, else from the documents.
+    pub(super) fn borrow(&self, now: Timestamp) -> Option<Request<'_>> {
         let target = match &self.target {
             ExplainTarget::File(bucket, name) => Target::File { bucket, name },
             ExplainTarget::Document(path) => Target::Document {
                 database: DATABASE_DEFAULT,
                 path,
             },
-            ExplainTarget::Collection(_) => Target::Document {
-                database: DATABASE_DEFAULT,
-                path: self.row.as_ref().expect("a list of a collection has a row"),
-            },
+            ExplainTarget::Collection(_) => return None,
         };
         let before = match (&self.before, &self.target) {
             (Some(before), _) => before.as_ref(),
             (None, ExplainTarget::Document(path)) => self.documents.get(path).and_then(Option::as_deref),
             (None, _) => None,
         };
-        Request {
+        Some(Request {
             target,
             method: self.method,
-            auth: self.auth.as_ref().map(|(uid, token)| Auth { uid, token }),
+            auth: self.auth(),
             time: self.time.unwrap_or(now),
             before,
             after: match self.method {
@@ -233,12 +227,9 @@ impl ExplainRequest {
                 Method::Get | Method::List | Method::Delete => None,
             },
             query: self.query.as_ref(),
-        }
+        })
     }
 }
-
-/// The id of the document that stands for all of a list.
-const ROW_ID: &str = "*";
 
 fn target(service: ServiceKind, method: Method, path: &str) -> Result<ExplainTarget, InputError> {
     match service {

@@ -19,6 +19,35 @@ pub fn explanation_text(explanation: &Explanation) -> String {
             place.file, place.line, place.column, explanation.message
         );
     }
+    if let Some(list) = &explanation.list {
+        if let Some(filter) = &list.filter_expression {
+            let rest = if list.exact {
+                ""
+            } else {
+                ", and each of those is judged on its own"
+            };
+            let _ = writeln!(text, "what comes back: where {filter}{rest}");
+        }
+        for missing in &list.missing {
+            let place = &missing.place;
+            let _ = writeln!(
+                text,
+                "\n{}:{}:{}  the query leaves open: {}",
+                place.file, place.line, place.column, missing.expression
+            );
+            if let Some(filter) = &missing.where_expression {
+                let _ = writeln!(text, "  it would be proved by: where {filter}");
+            }
+        }
+        if !list.gives.is_empty() || !list.hides.is_empty() {
+            let _ = writeln!(
+                text,
+                "of the request's documents it gives: {}; it hides: {}",
+                shown(&list.gives),
+                shown(&list.hides)
+            );
+        }
+    }
     for tried in explanation.decided_by.iter().chain(&explanation.tried) {
         allow(&mut text, tried);
     }
@@ -40,7 +69,7 @@ fn allow(text: &mut String, tried: &TriedAllow) {
             let _ = writeln!(text, "  it would grant if");
             would_pass(text, obstacle, 2, &place.file);
         }
-        None if tried.result == "error" => {
+        None if tried.result != "true" => {
             let _ = writeln!(text, "  {}", tried.message);
         }
         None => {
@@ -109,5 +138,13 @@ fn would_pass(text: &mut String, obstacle: &WouldPass, level: usize, file: &str)
     let _ = writeln!(text, "{:indent$}{label}", "");
     for part in parts {
         would_pass(text, part, level + 1, file);
+    }
+}
+
+fn shown(paths: &[String]) -> String {
+    if paths.is_empty() {
+        "none".to_owned()
+    } else {
+        paths.join(", ")
     }
 }

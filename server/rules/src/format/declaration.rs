@@ -32,13 +32,13 @@ pub(super) fn file(file: &File, text: &str) -> Option<String> {
 }
 
 /// Begins a new line, unless there is nothing yet.
-fn separate<'a>(parts: &mut Vec<Document<'a>>, tokens: &Tokens<'a>) {
+pub(super) fn separate<'a>(parts: &mut Vec<Document<'a>>, tokens: &Tokens<'a>) {
     if !parts.is_empty() {
         parts.push(tokens.line_or_empty_line());
     }
 }
 
-fn version<'a>(tokens: &mut Tokens<'a>) -> Document<'a> {
+pub(super) fn version<'a>(tokens: &mut Tokens<'a>) -> Document<'a> {
     Document::concat(vec![
         tokens.take(TokenKind::RulesVersion),
         Document::text(" "),
@@ -84,7 +84,7 @@ fn service<'a>(tokens: &mut Tokens<'a>, service: &Service) -> Document<'a> {
 }
 
 /// `{ … }` with a line for each of some things.
-fn block<'a, T>(
+pub(super) fn block<'a, T>(
     tokens: &mut Tokens<'a>,
     things: &[T],
     mut write: impl FnMut(&mut Tokens<'a>, &T) -> Document<'a>,
@@ -258,7 +258,7 @@ fn function<'a>(tokens: &mut Tokens<'a>, function: &Function) -> Document<'a> {
     Document::concat(parts)
 }
 
-fn binding<'a>(tokens: &mut Tokens<'a>, binding: &Let) -> Document<'a> {
+pub(super) fn binding<'a>(tokens: &mut Tokens<'a>, binding: &Let) -> Document<'a> {
     Document::concat(vec![
         tokens.take(TokenKind::Let),
         Document::text(" "),

@@ -49,6 +49,13 @@ impl<'a> Tokens<'a> {
             .map_or(TokenKind::End, |token| token.kind)
     }
 
+    /// The text of the next token.
+    pub(super) fn next_text(&self) -> &'a str {
+        self.tokens
+            .get(self.position)
+            .map_or("", |token| &self.text[token.start as usize..token.end as usize])
+    }
+
     fn next_start(&self) -> usize {
         self.tokens
             .get(self.position)

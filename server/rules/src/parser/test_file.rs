@@ -85,7 +85,6 @@ impl Parser<'_> {
             id: self.id,
             targets,
             statements,
-            comments: std::mem::take(&mut self.comments),
             span: Span::new(self.id, 0, self.text.len()),
         }
     }
@@ -451,6 +450,16 @@ impl Parser<'_> {
             } else {
                 ""
             };
+            let is_repeated = match word {
+                "where" => list.filter.is_some(),
+                "order" => !list.order.is_empty(),
+                "limit" => list.limit.is_some(),
+                "offset" => list.offset.is_some(),
+                _ => false,
+            };
+            if is_repeated {
+                self.error(self.span(), format!("`{word}` stands twice in one list"), None);
+            }
             match word {
                 "where" => {
                     self.advance();

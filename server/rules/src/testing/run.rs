@@ -11,8 +11,8 @@ use super::syntax::Detail;
 use crate::evaluate::{
     Auth, BatchDecision, Coverage, DATABASE_DEFAULT, Decision, Denial, Documents, Request, Target,
 };
-use crate::explain::{Explanation, Index};
-use crate::partial::{ListDecision, ListRequest};
+use crate::explain::{Explanation, Index, missing};
+use crate::partial::{ListProof, ListRequest};
 use crate::source::{Sources, Span};
 
 /// What came of one test.
@@ -324,39 +324,38 @@ impl<'t> Judge<'t> {
             time: self.check.time,
         };
         let mut documents = self.documents(&[]);
-        let decision = loop {
-            match self.subject.ruleset.decide_list(&request, &documents) {
-                ListDecision::Needs(paths) => self.supply(&mut documents, paths),
-                decision => break decision,
+        let proof = loop {
+            match self.subject.ruleset.prove_list(&request, &documents) {
+                ListProof::Needs(paths) => self.supply(&mut documents, paths),
+                proof => break proof,
             }
         };
-        let is_allowed = matches!(decision, ListDecision::Allow { .. });
+        let is_allowed = matches!(proof, ListProof::Allow { .. });
         match (is_allowed, self.check.allows) {
             (true, true) => {
                 let found = window(query, matching.to_vec());
                 gives.and_then(|wanted| not_given(wanted, &found))
             }
-            (false, false) => match (&decision, denied.first()) {
-                (ListDecision::Deny(denial), _) | (_, Some((_, denial))) => {
-                    self.details(None, Some(denial)).map(Problem::new)
-                }
+            (false, false) => match &proof {
+                ListProof::Deny { denial, .. } => self.details(None, Some(denial)).map(Problem::new),
                 _ => None,
             },
             (true, false) => Some(Problem::new(
                 "expected to be denied, but the rules allow every document that the query could return",
             )),
             (false, true) => {
-                let missing = match &decision {
-                    ListDecision::Filter(residual) => residual
-                        .filter
-                        .as_ref()
-                        .map(|filter| format!("; they would with `where {}`", filter.to_expression())),
-                    _ => None,
-                };
-                let mut problem = Problem::new(format!(
-                    "expected to be allowed, but the rules do not allow every document that the query could return{}",
-                    missing.unwrap_or_default()
-                ));
+                let mut message =
+                    "expected to be allowed, but the rules do not allow every document that the query could return"
+                        .to_owned();
+                if let ListProof::Deny { unproved, .. } = &proof {
+                    for missing in missing(self.index, unproved) {
+                        message.push_str(&format!("; the query leaves open `{}`", missing.expression));
+                        if let Some(filter) = missing.where_expression {
+                            message.push_str(&format!(", which `where {filter}` would prove"));
+                        }
+                    }
+                }
+                let mut problem = Problem::new(message);
                 let shown = denied.iter().take(EXPLAINED_DOCUMENTS_MAX);
                 problem
                     .explanations

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use andiron_protocol::Direction;
 
 use crate::source::{FileId, Span};
-use crate::syntax::{Comment, Expr, Let};
+use crate::syntax::{Expr, Let};
 
 /// A whole test file.
 #[derive(Clone, Debug)]
@@ -15,7 +15,6 @@ pub(crate) struct TestFile {
     pub(crate) targets: Vec<Text>,
     /// Everything after them, in order.
     pub(crate) statements: Vec<Statement>,
-    pub(crate) comments: Vec<Comment>,
     pub(crate) span: Span,
 }
 

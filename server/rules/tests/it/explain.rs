@@ -292,6 +292,80 @@ fn what_is_no_request_is_refused_with_what_is_wrong() {
     }
 }
 
+const LISTS: &str = "rules_version = '2';
+service cloud.firestore {
+  match /databases/{database}/documents {
+    match /notes/{id} {
+      allow list: if resource.data.owner == request.auth.uid && request.query.limit <= 50;
+    }
+    match /secrets/{id} {
+      allow list: if request.auth.token.admin == true;
+    }
+  }
+}
+";
+
+#[test]
+fn a_list_is_explained_as_a_whole_and_by_the_documents_of_the_request() {
+    let mut request = json!({"method": "list", "path": "notes", "auth": {"uid": "alice"},
+        "query": {"from": "notes", "limit": 10},
+        "documents": {"notes/a": {"owner": "alice"}, "notes/b": {"owner": "bob"}, "other/c": {"owner": "alice"}}});
+    let answer = ask(LISTS, &request);
+    assert_eq!(answer["allowed"], json!(true), "{answer}");
+    let list = &answer["list"];
+    assert_eq!(list["strict"], json!(false));
+    assert_eq!(list["filterExpression"], "owner == \"alice\"");
+    assert_eq!(list["filter"], json!(["owner", "==", "alice"]));
+    assert_eq!(
+        (&list["gives"], &list["hides"]),
+        (&json!(["notes/a"]), &json!(["notes/b"]))
+    );
+
+    request["query"]["strict"] = json!(true);
+    let answer = ask(LISTS, &request);
+    assert_eq!(answer["allowed"], json!(false));
+    let missing = &answer["list"]["missing"];
+    assert_eq!(missing[0]["where"], json!(["owner", "==", "alice"]), "{answer}");
+    assert_eq!(
+        missing[0]["expression"],
+        "resource.data.owner == request.auth.uid"
+    );
+    assert_eq!(
+        (&missing[0]["line"], &missing[0]["column"]),
+        (&json!(5), &json!(22))
+    );
+    assert_eq!(answer["tried"][0]["result"], "false");
+    assert_eq!(
+        answer["tried"][0]["message"],
+        "the query leaves open `resource.data.owner == request.auth.uid`, which `where owner == \"alice\"` would prove"
+    );
+
+    // With what is missing it is allowed.
+    request["query"]["where"] = missing[0]["where"].clone();
+    let answer = ask(LISTS, &request);
+    assert_eq!(answer["allowed"], json!(true), "{answer}");
+    assert_eq!(answer["list"]["missing"], json!([]));
+}
+
+#[test]
+fn a_list_of_which_nothing_could_be_seen_is_denied() {
+    let request =
+        json!({"method": "list", "path": "secrets", "auth": {"uid": "alice", "token": {"admin": false}}});
+    let answer = ask(LISTS, &request);
+    assert_eq!(answer["allowed"], json!(false), "{answer}");
+    assert_eq!(answer["tried"][0]["line"], json!(8));
+    assert_eq!(answer["tried"][0]["result"], "false");
+    let nowhere = json!({"method": "list", "path": "nowhere"});
+    assert_eq!(
+        ask(LISTS, &nowhere)["message"],
+        "denied: no `allow` covers a list of this path"
+    );
+    // A document of a list is judged like any other.
+    let row = json!({"method": "list", "path": "notes/a", "auth": {"uid": "alice"}, "before": {"owner": "alice"},
+        "query": {"from": "notes", "limit": 5}});
+    assert_eq!(ask(LISTS, &row)["allowed"], json!(true));
+}
+
 #[test]
 fn people_read_what_would_have_to_be_otherwise() {
     let rules = rules(BLOG);

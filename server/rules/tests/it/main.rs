@@ -21,6 +21,7 @@ mod published_grammar;
 mod robustness;
 mod snippets;
 mod testing;
+mod types_export;
 
 use andiron_rules::{Parsed, Source, Sources, parse};
 

@@ -245,6 +245,27 @@ test 'wrong' {{
 }
 
 #[test]
+fn a_strict_list_is_proved_from_its_query_and_a_failure_names_the_missing_where() {
+    let tests = format!(
+        "{GIVEN} given {{ /notes/n {{ owner: 'alice' }} }}
+test 'strict' {{
+  as alice {{
+    allow strict list group notes where owner == 'alice' limit 10;
+    allow strict list group notes where owner == 'alice' limit 10 gives /notes/n;
+    deny strict list group notes limit 10;
+    allow list group notes limit 10;
+    allow strict list group notes limit 10;
+    deny strict list group notes where owner == 'alice' limit 10;
+  }}
+}}"
+    );
+    insta::assert_snapshot!(failures(&tests).join("\n"), @r#"
+    18: expected to be allowed, but the rules do not allow every document that the query could return; the query leaves open `resource.data.owner == request.auth.uid`, which `where owner == "alice"` would prove
+    19: expected to be denied, but the rules allow every document that the query could return
+    "#);
+}
+
+#[test]
 fn a_failure_carries_the_explanation_of_what_was_judged() {
     let tests =
         format!("{GIVEN} test 'wrong' {{ as 'bob' {{ allow update /posts/draft {{ title: 'x' }}; }} }}");
