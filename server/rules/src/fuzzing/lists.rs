@@ -46,7 +46,7 @@ pub fn list_case(bytes: &[u8]) -> Option<ListCase> {
     if program.has_errors() {
         panic!("{source}\n{:?}", program.diagnostics());
     }
-    let limits = Limits::default();
+    let limits = limits(&mut draw);
     let rules = Ruleset::new(&program, &check(&program, &limits), limits);
     let token = BTreeMap::from([
         (
@@ -88,6 +88,27 @@ pub fn list_case(bytes: &[u8]) -> Option<ListCase> {
         case.is_proved_when_narrowed = world.judge(&narrowed).0.is_proved;
     }
     Some(case)
+}
+
+/// The usual limits, or some that are met.
+fn limits(draw: &mut Draw<'_>) -> Limits {
+    let usual = Limits::default();
+    match draw.below(16) {
+        1 => Limits::firebase_strict(),
+        2 => Limits {
+            expressions_max: 1 + u32::try_from(draw.below(120)).unwrap_or_default(),
+            ..usual
+        },
+        3 => Limits {
+            lookups_max: draw.below(3),
+            ..usual
+        },
+        4 => Limits {
+            call_depth_max: 1 + u16::from(draw.chance(2)),
+            ..usual
+        },
+        _ => usual,
+    }
 }
 
 struct World<'a> {

@@ -23,18 +23,15 @@ impl Ruleset {
     pub fn decide_list(&self, request: &ListRequest<'_>, documents: &Documents) -> ListDecision {
         let facts = Facts::common(request.query);
         let judged = self.judge_list(request, documents, &facts);
-        let condition = match judged.outcome {
+        let condition = match &judged.outcome {
             Outcome::Needs => return ListDecision::Needs(judged.needs),
             Outcome::Judged(condition) => condition,
         };
-        let lookups = judged.lookups;
-        let extent = extent(&condition, true);
+        let extent = extent(condition, true);
         if extent.is_empty() {
-            return ListDecision::Deny(Denial {
-                lookups,
-                ..judged.denial
-            });
+            return ListDecision::Deny(judged.into_denial());
         }
+        let lookups = judged.lookups;
         let is_exact = extent.is_exact && judged.is_metered;
         if extent.is_unbounded() && is_exact {
             return ListDecision::Allow { lookups };
@@ -148,6 +145,27 @@ pub(crate) struct Judged {
     pub(crate) needs: Vec<DocumentPath>,
 }
 
+impl Judged {
+    /// Why it is denied, if none of the allows grants after all.
+    pub(crate) fn into_denial(self) -> Denial {
+        let mut denial = Denial {
+            lookups: self.lookups,
+            ..self.denial
+        };
+        denial
+            .tried
+            .extend(self.alternatives.iter().map(|alternative| Tried {
+                allow: alternative.allow,
+                condition: alternative.condition,
+                error: None,
+            }));
+        denial
+            .tried
+            .sort_by_key(|tried| (tried.allow.file, tried.allow.start));
+        denial
+    }
+}
+
 /// An `allow` that may grant.
 pub(crate) struct Alternative {
     pub(crate) allow: Span,
@@ -191,7 +209,11 @@ impl<'a> Judging<'a> {
             let condition = allow
                 .condition
                 .map(|condition| self.interpreter.core.node(condition.node).span);
-            let error = match self.interpreter.condition(allow.condition) {
+            let granted = self.interpreter.condition(allow.condition);
+            if self.denial.reason.is_none() {
+                self.denial.reason = allow.reason.as_deref().map(str::to_owned);
+            }
+            let error = match granted {
                 Ok(granted) => {
                     let granted = condition::all([guard.clone(), granted]);
                     let is_granted = matches!(granted.kind, ConditionKind::Known(true));
@@ -215,9 +237,6 @@ impl<'a> Judging<'a> {
                 }
                 Err(Stop::Error(error)) => Some(*error),
             };
-            if self.denial.reason.is_none() {
-                self.denial.reason = allow.reason.as_deref().map(str::to_owned);
-            }
             self.denial.tried.push(Tried {
                 allow: allow.span,
                 condition,

@@ -19,7 +19,8 @@ use crate::language::{Kind, Kinds};
 /// at as far as all branches agree.
 pub const BRANCHES_MAX: usize = 100;
 
-/// How many parts of conditions are looked at to apply facts to them. What is beyond stays as it is.
+/// How many parts of conditions, and values that fields may have, are looked at to apply facts. What is beyond stays as it
+/// is.
 pub const SIMPLIFYING_STEPS_MAX: u32 = 20_000;
 
 /// What is known of every document.
@@ -243,7 +244,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What comes of a test for every document, if it is the same for all.
-    pub(crate) fn decide(&self, test: &Test) -> Option<Outcome> {
+    fn decide(&self, test: &Test, steps_left: &mut u32) -> Option<Outcome> {
         let is_present = self.is_present(&test.field);
         match (&test.relation, is_present) {
             (Relation::Exists, Some(true)) => return Some(Outcome::True),
@@ -252,9 +253,8 @@ impl<'a> Facts<'a> {
             _ => {}
         }
         if let Some(candidates) = self.candidates(&test.field) {
-            let mut outcomes = candidates.into_iter().map(|value| test.outcome(value));
-            let first = outcomes.next()??;
-            return outcomes.all(|outcome| outcome == Some(first)).then_some(first);
+            *steps_left = steps_left.saturating_sub(u32::try_from(candidates.len()).unwrap_or(u32::MAX));
+            return test.outcome(candidates);
         }
         let facts = self.fields.iter().find(|(field, _)| *field == test.field);
         match facts {
@@ -296,7 +296,7 @@ impl<'a> Facts<'a> {
         };
         match &condition.kind {
             ConditionKind::Known(_) | ConditionKind::Failed => Rc::clone(condition),
-            ConditionKind::Test(test) => match self.decide(test) {
+            ConditionKind::Test(test) => match self.decide(test, steps_left) {
                 Some(Outcome::True) => condition::known(true),
                 Some(Outcome::False) => condition::known(false),
                 Some(Outcome::Fails) => condition::failed(),

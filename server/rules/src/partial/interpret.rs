@@ -344,7 +344,7 @@ impl<'a> Interpreter<'a> {
         match &*term {
             Term::Condition(condition) => Ok(Rc::clone(condition)),
             Term::Field(field) => Ok(term::field_test(&field.path, Relation::IsTrue, span)),
-            Term::Cases(cases) => {
+            Term::Cases(cases, _) => {
                 let mut choices = Vec::with_capacity(cases.len());
                 for (guard, value) in cases {
                     match self.truth(value.clone(), operator, span) {
@@ -360,7 +360,7 @@ impl<'a> Interpreter<'a> {
                 Fault::unsupported(format!("{operator} string"), format!("{operator} bool")),
                 span,
             ),
-            Term::Request | Term::Document | Term::Data | Term::Keys(_) | Term::List(_) => self.no_truth(
+            Term::Request | Term::Document | Term::Data | Term::Keys(_) | Term::List(_, _) => self.no_truth(
                 Fault::unsupported(format!("{operator} map"), format!("{operator} bool")),
                 span,
             ),
@@ -450,7 +450,7 @@ impl<'a> Interpreter<'a> {
                 (_, Partial::Needs) => return Partial::Needs,
                 (_, Partial::Failed(failed)) => error = error.or(Some(failed)),
                 (_, Partial::Unknown(term)) => match &*term {
-                    Term::Cases(inner) => {
+                    Term::Cases(inner, _) => {
                         for (inner_guard, value) in inner {
                             let guard = condition::all([Rc::clone(&guard), Rc::clone(inner_guard)]);
                             kept.push((guard, value.clone()));
@@ -464,7 +464,7 @@ impl<'a> Interpreter<'a> {
         match (kept.len(), error) {
             (0, Some(error)) => Partial::Failed(error),
             (0, None) => self.fail(Fault::Null, span),
-            (..=CASES_MAX, _) => Partial::term(Term::Cases(kept)),
+            (..=CASES_MAX, _) => Partial::cases(kept),
             _ => {
                 let defined = condition::any(
                     kept.into_iter()
@@ -485,7 +485,9 @@ impl<'a> Interpreter<'a> {
         let Partial::Unknown(term) = value else {
             return None;
         };
-        let Term::Cases(cases) = &**term else { return None };
+        let Term::Cases(cases, _) = &**term else {
+            return None;
+        };
         let applied: Vec<_> = cases
             .iter()
             .map(|(guard, value)| (Rc::clone(guard), apply(self, value.clone())))
@@ -559,12 +561,12 @@ impl<'a> Interpreter<'a> {
                     field
                 }
             }
-            Term::Cases(_) => self
+            Term::Cases(_, _) => self
                 .for_each_case(&object, span, |this, value| {
                     this.member(value, name, is_safe, span)
                 })
                 .unwrap_or(object),
-            Term::Id | Term::Keys(_) | Term::Condition(_) | Term::List(_) if !is_safe => {
+            Term::Id | Term::Keys(_) | Term::Condition(_) | Term::List(_, _) if !is_safe => {
                 self.fail(undefined(), span)
             }
             _ => self.opaque_of(&[object], span),
@@ -656,13 +658,13 @@ impl<'a> Interpreter<'a> {
         let certain = match &**term {
             Term::Request | Term::Document | Term::Data => Kind::Map,
             Term::Id => Kind::String,
-            Term::Keys(_) | Term::List(_) => Kind::List,
+            Term::Keys(_) | Term::List(_, _) => Kind::List,
             Term::Condition(_) => Kind::Bool,
             Term::Field(field) => {
                 let test = term::field_test(&field.path, Relation::Is(kinds), span);
                 return self.of_condition(test, span);
             }
-            Term::Opaque { .. } | Term::Cases(_) => {
+            Term::Opaque { .. } | Term::Cases(_, _) => {
                 return self.unclear_of(std::slice::from_ref(value), span);
             }
         };
@@ -732,7 +734,7 @@ impl<'a> Interpreter<'a> {
             .collect();
         match known {
             Some(values) => self.done(Value::list(values), span),
-            None => Partial::term(Term::List(elements)),
+            None => Partial::list(elements),
         }
     }
 
@@ -990,7 +992,7 @@ impl<'a> Interpreter<'a> {
                 }
             },
             Partial::Unknown(term) => match &**term {
-                Term::List(elements) => elements.clone(),
+                Term::List(elements, _) => elements.clone(),
                 Term::Field(field) => {
                     self.is_metered = false;
                     let is_list = Relation::Is(Kinds::only(Kind::List));

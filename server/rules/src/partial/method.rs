@@ -171,7 +171,7 @@ impl<'a> Interpreter<'a> {
             (Term::Field(_) | Term::Keys(_), Has::Any) => self.term_has(Has::Any, term, own, span),
             (Term::Field(_) | Term::Keys(_), Has::Only) => self.term_has(Has::All, term, own, span),
             (Term::Field(_) | Term::Keys(_), Has::All) => self.term_has(Has::Only, term, own, span),
-            (Term::List(elements), Has::Any | Has::All) => {
+            (Term::List(elements, _), Has::Any | Has::All) => {
                 let mut parts = Vec::with_capacity(elements.len());
                 for element in elements {
                     let list = Partial::Known(Value::List(own.clone()));

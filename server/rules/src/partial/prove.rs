@@ -8,7 +8,7 @@ use super::decide::Outcome;
 use super::facts::{BRANCHES_MAX, Facts};
 use super::project::extent;
 use super::{ListProof, ListRequest, Unproved, UnprovedConjunct};
-use crate::evaluate::{Denial, Documents, Ruleset, Tried};
+use crate::evaluate::{Documents, Ruleset};
 
 impl Ruleset {
     /// Judges a list by its query alone, as hosted rules do: allowed only if the query proves that every document that
@@ -21,43 +21,35 @@ impl Ruleset {
         while let Some(facts) = waiting.pop() {
             branches_left = branches_left.saturating_sub(1);
             let judged = self.judge_list(request, documents, &facts);
-            let condition = match judged.outcome {
+            let condition = match &judged.outcome {
                 Outcome::Needs => {
                     add_new(&mut needs, judged.needs);
                     continue;
                 }
                 Outcome::Judged(condition) => condition,
             };
-            add_new(&mut lookups, judged.lookups);
             if matches!(condition.kind, ConditionKind::Known(true)) && judged.is_metered {
+                add_new(&mut lookups, judged.lookups);
                 continue;
             }
             match facts.split() {
                 Some(split) if split.len() + waiting.len() <= branches_left => {
+                    add_new(&mut lookups, judged.lookups);
                     waiting.extend(split);
                     continue;
                 }
                 _ => {}
             }
-            let mut denial = Denial {
-                lookups,
-                ..judged.denial
-            };
-            let mut unproved = Vec::with_capacity(judged.alternatives.len());
-            for alternative in judged.alternatives {
-                denial.tried.push(Tried {
-                    allow: alternative.allow,
-                    condition: alternative.condition,
-                    error: None,
-                });
-                unproved.push(Unproved {
+            let unproved = judged
+                .alternatives
+                .iter()
+                .map(|alternative| Unproved {
                     allow: alternative.allow,
                     conjuncts: conjuncts(&facts.simplify(&alternative.granted)),
-                });
-            }
-            denial
-                .tried
-                .sort_by_key(|tried| (tried.allow.file, tried.allow.start));
+                })
+                .collect();
+            let mut denial = judged.into_denial();
+            add_new(&mut denial.lookups, lookups);
             return ListProof::Deny {
                 denial: Box::new(denial),
                 unproved,

@@ -112,7 +112,7 @@ impl<'a> Interpreter<'a> {
                 Value::Bool(false) => return self.of_condition(condition::not(condition), span),
                 _ => true,
             },
-            Term::List(elements) => match value {
+            Term::List(elements, _) => match value {
                 Value::List(list) if list.len() == elements.len() => {
                     let mut parts = Vec::with_capacity(elements.len());
                     for (element, value) in elements.iter().zip(list.iter()) {
@@ -135,7 +135,7 @@ impl<'a> Interpreter<'a> {
                 _ => true,
             },
             Term::Keys(_) => kind != Kind::List,
-            Term::Opaque { .. } | Term::Cases(_) => false,
+            Term::Opaque { .. } | Term::Cases(_, _) => false,
         };
         let defined = term::are_defined([&left, &right], span);
         let result = if certainly_not {
@@ -184,14 +184,14 @@ impl<'a> Interpreter<'a> {
         let field = match &**term {
             Term::Field(field) => FieldRef::Field(field.path.clone()),
             Term::Id => FieldRef::Id,
-            Term::Opaque { .. } | Term::Cases(_) => return self.unclear_of(&[left, right], span),
+            Term::Opaque { .. } | Term::Cases(_, _) => return self.unclear_of(&[left, right], span),
             // These have no order.
             Term::Request
             | Term::Document
             | Term::Data
             | Term::Keys(_)
             | Term::Condition(_)
-            | Term::List(_) => return self.no_order(operator, value, span),
+            | Term::List(_, _) => return self.no_order(operator, value, span),
         };
         let (wanted, constant) = match value {
             Value::Float(number) if number.is_nan() => {
@@ -284,7 +284,7 @@ impl<'a> Interpreter<'a> {
                     }
                     _ => self.unclear_of(&[left, right], span),
                 },
-                Term::List(elements) => {
+                Term::List(elements, _) => {
                     let mut parts = Vec::with_capacity(elements.len());
                     for element in elements {
                         match self.condition_of(BinaryOperator::Equal, left.clone(), element.clone(), span) {

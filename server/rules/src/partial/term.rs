@@ -1,6 +1,7 @@
 //! What an expression comes to when the document is not known: a value, a failure, or a term.
 //!
-//! Invariant: a term holds at least one thing that is not known; what does not depend on the document is a value.
+//! Invariants: a term holds at least one thing that is not known; what does not depend on the document is a value. No term
+//! is deeper than [`TERM_DEPTH_MAX`], so that going through it and dropping it may recurse.
 
 use std::rc::Rc;
 
@@ -15,6 +16,9 @@ use crate::source::Span;
 
 /// How many cases of a value are kept apart; with more, the value is just not known.
 pub(crate) const CASES_MAX: usize = 16;
+
+/// How deep terms may lie in each other; of a deeper one nothing is known.
+pub(crate) const TERM_DEPTH_MAX: u16 = 40;
 
 /// What an expression comes to.
 #[derive(Clone, Debug)]
@@ -45,9 +49,10 @@ pub(crate) enum Term<'a> {
     /// A bool.
     Condition(Shared),
     /// The value behind the guard that is true; it fails if none is. Guards exclude each other.
-    Cases(Vec<(Shared, Partial<'a>)>),
-    /// A list with elements that are not known.
-    List(Vec<Partial<'a>>),
+    /// With its depth.
+    Cases(Vec<(Shared, Partial<'a>)>, u16),
+    /// A list with elements that are not known. With its depth.
+    List(Vec<Partial<'a>>, u16),
     /// Some value; it fails for certain unless `defined` is true.
     Opaque { defined: Shared },
 }
@@ -63,6 +68,33 @@ pub(crate) struct Field {
 impl<'a> Partial<'a> {
     pub(crate) fn term(term: Term<'a>) -> Self {
         Self::Unknown(Rc::new(term))
+    }
+
+    /// How deep it is in terms.
+    fn depth(&self) -> u16 {
+        match self {
+            Self::Unknown(term) => match &**term {
+                Term::Cases(_, depth) | Term::List(_, depth) => *depth,
+                _ => 1,
+            },
+            _ => 0,
+        }
+    }
+
+    /// The value behind the guard that is true.
+    pub(crate) fn cases(cases: Vec<(Shared, Self)>) -> Self {
+        match depth_above(cases.iter().map(|(_, value)| value)) {
+            Some(depth) => Self::term(Term::Cases(cases, depth)),
+            None => Self::opaque(condition::known(true)),
+        }
+    }
+
+    /// A list with elements that are not known.
+    pub(crate) fn list(elements: Vec<Self>) -> Self {
+        match depth_above(elements.iter()) {
+            Some(depth) => Self::term(Term::List(elements, depth)),
+            None => Self::opaque(condition::known(true)),
+        }
     }
 
     pub(crate) fn bool(truth: bool) -> Self {
@@ -88,17 +120,23 @@ impl<'a> Partial<'a> {
                 Term::Field(field) => is_there(&field.path, span),
                 Term::Keys(Some(path)) => is_map(path, span),
                 Term::Condition(condition) => condition::is_defined(condition),
-                Term::Cases(cases) => condition::any(
+                Term::Cases(cases, _) => condition::any(
                     cases
                         .iter()
                         .map(|(guard, value)| condition::all([Rc::clone(guard), value.is_defined(span)])),
                 ),
-                Term::List(elements) => are_defined(elements, span),
+                Term::List(elements, _) => are_defined(elements, span),
                 // That it has a value is no more than possible.
                 Term::Opaque { defined } => condition::unclear(Rc::clone(defined), span),
             },
         }
     }
+}
+
+/// The depth of something that holds these, unless it would be too deep.
+fn depth_above<'p, 'a: 'p>(values: impl Iterator<Item = &'p Partial<'a>>) -> Option<u16> {
+    let depth = values.map(Partial::depth).max().unwrap_or_default() + 1;
+    (depth <= TERM_DEPTH_MAX).then_some(depth)
 }
 
 /// Whether all of them have values.

@@ -63,25 +63,33 @@ impl Test {
         }
     }
 
-    /// What comes of it for a value of its field; `None` if that cannot be told.
-    pub(crate) fn outcome(&self, value: Option<&Stored>) -> Option<Outcome> {
-        let mut data = StoredMap::new();
-        let mut id = "";
-        match (&self.field, value) {
-            (FieldRef::Field(path), Some(value)) => path.set(&mut data, value.clone()),
-            (FieldRef::Id, Some(Stored::String(text))) => id = text,
-            _ => {}
-        }
+    /// What comes of it for these values of its field, `None` being its absence; `None` if that cannot be told, or is not
+    /// the same for all of them.
+    pub(crate) fn outcome<'v>(
+        &self,
+        values: impl IntoIterator<Item = Option<&'v Stored>>,
+    ) -> Option<Outcome> {
         let (holds, holds_not) = (self.extent(true), self.extent(false));
-        match (
-            holds.filter.matches(id, &data),
-            holds_not.filter.matches(id, &data),
-        ) {
-            (true, _) if holds.is_exact => Some(Outcome::True),
-            (_, true) if holds_not.is_exact => Some(Outcome::False),
-            (false, false) => Some(Outcome::Fails),
-            _ => None,
-        }
+        let mut outcomes = values.into_iter().map(|value| {
+            let mut data = StoredMap::new();
+            let mut id = "";
+            match (&self.field, value) {
+                (FieldRef::Field(path), Some(value)) => path.set(&mut data, value.clone()),
+                (FieldRef::Id, Some(Stored::String(text))) => id = text,
+                _ => {}
+            }
+            match (
+                holds.filter.matches(id, &data),
+                holds_not.filter.matches(id, &data),
+            ) {
+                (true, _) if holds.is_exact => Some(Outcome::True),
+                (_, true) if holds_not.is_exact => Some(Outcome::False),
+                (false, false) => Some(Outcome::Fails),
+                _ => None,
+            }
+        });
+        let first = outcomes.next()??;
+        outcomes.all(|outcome| outcome == Some(first)).then_some(first)
     }
 
     /// Of an id, which is a string and always there. Relations that make no sense for it are not made.

@@ -711,3 +711,63 @@ fn documents_of_a_filter_are_those_that_are_allowed() {
         assert_eq!(filter.matches("p1", &data(json)), expected, "{json}");
     }
 }
+
+#[test]
+fn the_deepest_evaluation_fits_into_a_thread() {
+    let world = world();
+    let calls = |body: &dyn Fn(usize) -> String| -> String {
+        (1..20)
+            .map(|n| format!("function f{n}(x) {{ {} }}\n", body(n)))
+            .collect()
+    };
+    let nested = |opening: &str, inner: &str, closing: &str| {
+        format!("{}{inner}{}", opening.repeat(60), closing.repeat(60))
+    };
+    let bodies: [&dyn Fn(usize) -> String; 6] = [
+        // Levels of calls and quantifiers, in a known list and in one of the document.
+        &|n| {
+            format!(
+                "return {};",
+                nested("[1].map(y, ", &format!("f{}(x)", n + 1), ")")
+            )
+        },
+        &|n| {
+            format!(
+                "return {};",
+                nested("[x].map(y, ", &format!("f{}(y)", n + 1), ")")
+            )
+        },
+        &|n| format!("return {};", nested("(true && ", &format!("f{}(x)", n + 1), ")")),
+        // Values that are put together step by step, so that none of the steps is deep.
+        &|n| {
+            let wrapped = nested("[", "x", "]");
+            format!(
+                "let a = {wrapped}; return a == 1 ? f{}(a) : f{}(a);",
+                n + 1,
+                n + 1
+            )
+        },
+        &|n| {
+            // Unlike the others this is two levels of text for each of the value.
+            let wrapped = "!(1 == resource.data.d ? ".repeat(30) + "x" + &" : false)".repeat(30);
+            format!("let a = {wrapped}; return a == 1 || f{}(a);", n + 1)
+        },
+        &|n| {
+            let wrapped = nested("(resource.data.c ? ", "x", " : 1)");
+            format!("let a = {wrapped}; return a == 1 || f{}(a);", n + 1)
+        },
+    ];
+    for body in bodies {
+        let functions = calls(body);
+        let rules = ruleset(&firestore(
+            "andiron1",
+            &format!(
+                "{functions} function f20(x) {{ return x == 1; }}
+                 match /posts/{{id}} {{ allow list: if f1(resource.data.a) == 5 || resource.data.b == f1(resource.data.a); }}"
+            ),
+        ));
+        let query = query(r#"{"from": "posts", "where": ["c", "==", true]}"#);
+        let _ = rules.decide_list(&request(&world, &query), &world.documents);
+        let _ = rules.prove_list(&request(&world, &query), &world.documents);
+    }
+}
