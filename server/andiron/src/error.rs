@@ -101,6 +101,9 @@ pub enum AndironError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was examined is not as it should be.
+    #[error("{0}")]
+    Failed(String),
     /// The work was done, but not all of it.
     #[error("{0}")]
     Incomplete(String),

@@ -9,7 +9,9 @@ mod init;
 mod key;
 mod output;
 mod progress;
+mod rules;
 mod serve;
+mod types;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -59,6 +61,13 @@ enum Command {
         #[command(flatten)]
         folder: FolderArguments,
     },
+    /// Check, format, test and explain rules files
+    Rules {
+        #[command(subcommand)]
+        action: rules::RulesAction,
+    },
+    /// Print the types that rules declare, for clients
+    Types(types::TypesArguments),
     /// Show the configuration
     Config {
         #[command(subcommand)]
@@ -175,6 +184,8 @@ fn perform(command: Command) -> Result<(), AndironError> {
         Command::Export(arguments) => on_runtime(export::export(arguments)),
         Command::Key { action } => on_runtime(key::key(action)),
         Command::Doctor { folder } => on_runtime(doctor::doctor(folder)),
+        Command::Rules { action } => rules::rules(action),
+        Command::Types(arguments) => types::types(&arguments),
         Command::Config { action } => config::config(&action),
         Command::Version => output::print(&format!("andiron {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Completions { shell } => {

@@ -60,7 +60,7 @@ impl<'p> Checker<'p> {
                 self.require(argument, found, *wanted, &format!("an argument of `{shown}`"));
             }
         }
-        let object = (found.id.is_lookup() && found.result.has(Kind::Map)).then_some(Object::Document);
+        let object = (found.id.is_lookup() && found.result.has(Kind::Map)).then_some(Object::LookedUp);
         let mut known = Known {
             object,
             ..Known::of(found.result)

@@ -16,8 +16,10 @@ pub enum Object {
     TokenFirebase,
     /// `request.query`
     Query,
-    /// `resource`, `request.resource`, and what a look-up of a document gives
+    /// `resource`, `request.resource`
     Document,
+    /// What a look-up gives: a document of any collection
+    LookedUp,
     /// `resource` and `request.resource` in the rules of files
     File,
 }
@@ -36,7 +38,9 @@ impl Object {
             Self::Token => "`request.auth.token`",
             Self::TokenFirebase => "`request.auth.token.firebase`",
             Self::Query => "`request.query`",
-            Self::Document => "a document (`resource`, `request.resource`, or what `get` gives)",
+            Self::Document | Self::LookedUp => {
+                "a document (`resource`, `request.resource`, or what `get` gives)"
+            }
             Self::File => "a file (`resource` or `request.resource`)",
         }
     }
@@ -45,6 +49,7 @@ impl Object {
     pub fn hint(self, name: &str) -> Option<String> {
         match self {
             Self::Document => Some(format!("fields are in `data`: `resource.data.{name}`")),
+            Self::LookedUp => Some(format!("fields are in `data`: `get(…).data.{name}`")),
             Self::Auth => Some(format!("claims are in `token`: `request.auth.token.{name}`")),
             Self::Request if name == "data" => {
                 Some("the document to be written is `request.resource.data`".to_owned())
@@ -179,7 +184,7 @@ pub fn property(object: Object, name: &str, service: Option<ServiceKind>) -> Opt
         Object::Token => TOKEN,
         Object::TokenFirebase => TOKEN_FIREBASE,
         Object::Query => QUERY,
-        Object::Document => DOCUMENT,
+        Object::Document | Object::LookedUp => DOCUMENT,
         Object::File => FILE,
     };
     let property = properties.iter().find(|property| property.name == name)?;
@@ -209,7 +214,7 @@ pub fn property_names(object: Object) -> impl Iterator<Item = &'static str> {
         Object::Token => TOKEN,
         Object::TokenFirebase => TOKEN_FIREBASE,
         Object::Query => QUERY,
-        Object::Document => DOCUMENT,
+        Object::Document | Object::LookedUp => DOCUMENT,
         Object::File => FILE,
     };
     properties.iter().map(|property| property.name)

@@ -641,6 +641,18 @@ fn declared_types_give_documents_their_fields() {
 }
 
 #[test]
+fn a_declared_type_is_that_of_the_own_document_and_not_of_those_that_are_looked_up() {
+    let text = "rules_version = 'andiron1'; type Room = { open: bool };
+        service cloud.firestore { match /databases/{database}/documents { match /rooms/{room} is Room {
+          let member = get(/databases/$(database)/documents/rooms/$(room)/members/$(request.auth.uid));
+          allow get: if member.data.role == 'owner' && resource.data.open;
+          allow create: if getAfter(/databases/$(database)/documents/a/b).data.role == 'owner';
+          allow delete: if resource.data.role == 'owner';
+        } } }";
+    assert_eq!(codes(text), [Code::UnknownMember]);
+}
+
+#[test]
 fn imports_are_of_files_in_the_project_and_of_andiron1() {
     let load = |text: &str| {
         Program::load(
