@@ -6,8 +6,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use andiron_auth::{AuthError, SecretText, ServiceKeys};
+use andiron_auth::{
+    Accounts, AttemptLimits, AuthError, AuthOptions, HashCost, Rate, SecretText, ServiceKeys, SignUpPolicy,
+};
 use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, Surroundings, parse_index_file,
 };
@@ -20,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::AndironError;
-use crate::config::{ConfigError, Durability, MetricsAccess, Settings};
+use crate::config::{ConfigError, Count, Durability, MetricsAccess, Settings, SignUp};
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::{Project, SOCKET_FILE};
@@ -29,6 +32,9 @@ use crate::project::{Project, SOCKET_FILE};
 const STARTED: &str = "_server/started";
 /// The name of the key that a first start makes.
 const FIRST_KEY: &str = "first";
+
+/// How often accounts are looked after: a signing key that is due, sessions that have expired.
+const ACCOUNT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Who may reach a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,7 @@ pub struct Server {
     data: PathBuf,
     address: Option<SocketAddr>,
     first_key: Option<SecretText>,
+    setup_secret: Option<SecretText>,
     stop: watch::Sender<bool>,
     failed: watch::Receiver<Option<String>>,
     tasks: JoinSet<std::io::Result<()>>,
@@ -82,6 +89,7 @@ impl Server {
             data,
             address: None,
             first_key: None,
+            setup_secret: None,
             stop: watch::channel(false).0,
             failed,
             tasks: JoinSet::new(),
@@ -127,6 +135,12 @@ impl Server {
         self.first_key.take()
     }
 
+    /// The secret with which the first owner is made, because this is the first start on this folder; only the first
+    /// call gives it.
+    pub fn take_setup_secret(&mut self) -> Option<SecretText> {
+        self.setup_secret.take()
+    }
+
     /// Waits until the store has failed for good, and says how. The process must then end without another write.
     pub async fn failed(&mut self) -> AndironError {
         match self.failed.wait_for(Option::is_some).await {
@@ -165,17 +179,34 @@ impl Server {
         let info = ServerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let app = App::new(self.engine.clone(), self.keys.clone(), options.clone(), info);
+        let mut listener = None;
         if reach == Reach::Network {
             let address = settings.listen;
             let listening = |source| AndironError::Listen { address, source };
-            let listener = TcpListener::bind(address).await.map_err(listening)?;
-            self.address = Some(listener.local_addr().map_err(listening)?);
-            self.first_key = self.begin().await?;
+            let bound = TcpListener::bind(address).await.map_err(listening)?;
+            self.address = Some(bound.local_addr().map_err(listening)?);
+            listener = Some(bound);
+        }
+        let auth = auth_options(settings, self.address.unwrap_or(settings.listen));
+        let accounts = Accounts::open(self.engine.clone(), auth).await?;
+        let app = App::new(
+            self.engine.clone(),
+            self.keys.clone(),
+            accounts.clone(),
+            options.clone(),
+            info,
+        );
+        if let Some(listener) = listener {
+            self.begin(&accounts).await?;
             let router = andiron_http::router(app.clone());
             let (options, stopped) = (options.clone(), self.stopped());
             self.tasks
                 .spawn(async move { andiron_http::serve(listener, router, &options, stopped).await });
+            let stopped = self.stopped();
+            self.tasks.spawn(async move {
+                maintain(&accounts, stopped).await;
+                Ok(())
+            });
         }
         let api = LocalApi {
             engine: self.engine.clone(),
@@ -224,21 +255,24 @@ impl Server {
         }
     }
 
-    /// At the first start on a folder makes a key, unless somebody made one before.
-    async fn begin(&self) -> Result<Option<SecretText>, AndironError> {
+    /// At the first start on a folder makes a key, unless somebody made one before, and a secret for the first owner.
+    async fn begin(&mut self, accounts: &Accounts) -> Result<(), AndironError> {
         let started: DocumentPath = STARTED.parse()?;
         if self.engine.get(&Caller::System, &started)?.is_some() {
-            return Ok(None);
+            return Ok(());
         }
-        let key = if self.keys.is_empty().await? {
+        if self.keys.is_empty().await? {
             match self.keys.create(FIRST_KEY).await {
-                Ok(created) => Some(created.key),
-                Err(AuthError::Engine(error)) if is_read_only(&error) => return Ok(None),
+                Ok(created) => self.first_key = Some(created.key),
+                Err(AuthError::Engine(error)) if is_read_only(&error) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
-        } else {
-            None
-        };
+        }
+        match accounts.begin_setup().await {
+            Ok(secret) => self.setup_secret = secret,
+            Err(AuthError::Engine(error)) if is_read_only(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
         let now = Map::from([("at".to_owned(), Value::from(self.engine.now()))]);
         let body = CommitBody {
             writes: vec![Write {
@@ -249,10 +283,24 @@ impl Server {
             ..CommitBody::default()
         };
         match self.engine.commit(&Caller::System, body, None).await {
-            Ok(_) => Ok(key),
+            Ok(_) => Ok(()),
             // The key is there, whatever became of the note.
-            Err(error) if is_read_only(&error) => Ok(key),
+            Err(error) if is_read_only(&error) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Does for accounts what time brings, until the server stops.
+async fn maintain(accounts: &Accounts, stopped: impl Future<Output = ()>) {
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = tokio::time::sleep(ACCOUNT_MAINTENANCE_INTERVAL) => {}
+        }
+        if let Err(error) = accounts.maintain().await {
+            tracing::warn!(%error, "expired sessions and old keys could not be looked after");
         }
     }
 }
@@ -333,6 +381,62 @@ fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
     }
 }
 
+/// The settings of accounts, for a server that listens at this address.
+pub(crate) fn auth_options(settings: &Settings, address: SocketAddr) -> AuthOptions {
+    let defaults = AuthOptions::default();
+    AuthOptions {
+        url: match settings.url.0.as_str() {
+            "" => format!("http://{address}"),
+            url => url.to_owned(),
+        },
+        app_name: settings.auth_app_name.clone(),
+        sign_up: match settings.auth_sign_up {
+            SignUp::Open => SignUpPolicy::Open,
+            SignUp::Closed => SignUpPolicy::Closed,
+            SignUp::Invitation => SignUpPolicy::Invitation,
+        },
+        sign_up_domains: settings
+            .auth_domains
+            .iter()
+            .map(|domain| domain.0.clone())
+            .collect(),
+        anonymous: settings.auth_anonymous,
+        hash_cost: HashCost {
+            memory_kib: u32::try_from(settings.auth_hash_memory.0 / 1024).unwrap_or(u32::MAX),
+            passes: u32::try_from(settings.auth_hash_passes.0).unwrap_or(u32::MAX),
+        },
+        hash_threads: settings.auth_hash_threads.as_usize(),
+        password_chars_min: settings.auth_password_chars.as_usize(),
+        admin_password_chars_min: settings.auth_admin_password_chars.as_usize(),
+        access_time: settings.auth_access_time.0,
+        admin_access_time: settings.auth_admin_access_time.0,
+        session_time: settings.auth_session_time.0,
+        session_idle_time: settings.auth_session_idle_time.0,
+        signing_key_time: settings.auth_signing_key_time.0,
+        audit_time: settings.auth_audit_time.0,
+        limits: AttemptLimits {
+            sign_in_by_address: Rate {
+                attempts: attempts(settings.auth_sign_ins_per_minute),
+                ..defaults.limits.sign_in_by_address
+            },
+            sign_in_by_account: Rate {
+                attempts: attempts(settings.auth_wrong_passwords),
+                period: settings.auth_lock_time.0,
+            },
+            sign_up_by_address: Rate {
+                attempts: attempts(settings.auth_sign_ups_per_hour),
+                ..defaults.limits.sign_up_by_address
+            },
+            ..defaults.limits
+        },
+        ..defaults
+    }
+}
+
+fn attempts(count: Count) -> u32 {
+    u32::try_from(count.0).unwrap_or(u32::MAX)
+}
+
 fn http_options(settings: &Settings) -> HttpOptions {
     HttpOptions {
         document_body_bytes_max: settings.http_document_bytes.as_usize(),
@@ -346,6 +450,7 @@ fn http_options(settings: &Settings) -> HttpOptions {
         shutdown_timeout: settings.http_shutdown_time,
         compression: settings.http_compression,
         cors_origins: settings.http_cors_origins.clone(),
+        trusted_proxies: settings.http_trusted_proxies.clone(),
         metrics_access: match settings.http_metrics {
             MetricsAccess::Admin => andiron_http::MetricsAccess::Admin,
             MetricsAccess::Everyone => andiron_http::MetricsAccess::Everyone,

@@ -1,11 +1,44 @@
-//! Who a caller of an Andiron server is.
+//! Who a caller of an Andiron server is: accounts, their sessions, and service keys.
 //!
-//! Credentials come in, a [`andiron_engine::Caller`] goes out; what that caller may do is the engine's to say. Keys are
-//! documents of system collections, changed by the engine's commits like everything else, so that a revoked key is
-//! refused at the next request.
+//! Credentials come in, a [`andiron_engine::Caller`] goes out; what that caller may do is the engine's to say. Accounts,
+//! sessions, keys and the audit log are documents of system collections, changed by the engine's commits like
+//! everything else: two requests that use one code, or claim one address, meet in a commit, and one of them loses.
+//! What is revoked is refused at the next request.
+//!
+//! Reading order: [`Accounts`] is the door; each flow is a module of `flows`; `session` and `token` are what a sign-in
+//! ends in. Deliberately absent: HTTP, cookies, and where settings come from.
 
+mod error;
+mod options;
 mod secret;
-mod service_key;
 
+mod account;
+mod accounts;
+mod client_info;
+mod email_address;
+mod roles;
+mod session;
+
+mod flows;
+
+mod audit;
+mod limit;
+mod password;
+mod records;
+mod service_key;
+mod token;
+
+pub use account::{Account, AccountView, Profile, ProfileChange};
+pub use accounts::Accounts;
+pub use audit::{AUDIT_PAGE_MAX, AuditEvent, AuditQuery};
+pub use client_info::ClientInfo;
+pub use email_address::EmailAddress;
+pub use error::AuthError;
+pub use flows::{AccountChange, AccountList, NewAccount, NewSignUp};
+pub use options::{AttemptLimits, AuthOptions, HashCost, Rate, SignUpPolicy};
+pub use password::Password;
+pub use roles::{AdminRole, admin_role};
 pub use secret::SecretText;
-pub use service_key::{AuthError, CreatedKey, ServiceKey, ServiceKeys};
+pub use service_key::{CreatedKey, ServiceKey, ServiceKeys};
+pub use session::{SessionTokens, SessionView, SignedIn};
+pub use token::{JsonWebKey, SigningKeyInfo};

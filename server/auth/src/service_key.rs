@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use sha2::{Digest as _, Sha256};
 
-use crate::SecretText;
+use crate::{AuthError, SecretText};
 
 const KEYS: &str = "_keys";
 const KEY_NAMES: &str = "_key_names";
@@ -30,7 +30,7 @@ const NAME_CHARS_MAX: usize = 64;
 /// Characters of a token that is looked at; a key is much shorter.
 const TOKEN_CHARS_MAX: usize = 128;
 /// Keys that a server may have.
-const KEYS_MAX: u32 = 1000;
+pub(crate) const KEYS_MAX: u32 = 1000;
 
 /// The service keys of one engine.
 #[derive(Clone)]
@@ -64,35 +64,6 @@ pub struct CreatedKey {
     pub service_key: ServiceKey,
     /// The key itself: this is the only time that it can be seen.
     pub key: SecretText,
-}
-
-/// Why something about keys could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// The credentials do not verify. Says nothing about what exists.
-    #[error("the credentials do not verify")]
-    Unauthenticated,
-    /// The name cannot be one.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// There is a key of this name.
-    #[error("there is a key named `{name}` already; revoke it first or take another name")]
-    NameTaken {
-        /// The name.
-        name: String,
-    },
-    /// There is no such key.
-    #[error("there is no key with the name or id `{name}`")]
-    NoSuchKey {
-        /// What was looked for.
-        name: String,
-    },
-    /// There are as many keys as there may be.
-    #[error("there are {KEYS_MAX} keys already, which is the limit; revoke one first")]
-    TooManyKeys,
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
 }
 
 impl ServiceKeys {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use andiron_auth::ServiceKeys;
+use andiron_auth::{Accounts, ServiceKeys};
 use andiron_engine::Engine;
 
 use crate::HttpOptions;
@@ -29,6 +29,7 @@ pub(crate) type AppRef = Arc<AppParts>;
 pub(crate) struct AppParts {
     pub(crate) engine: Engine,
     pub(crate) keys: ServiceKeys,
+    pub(crate) accounts: Accounts,
     pub(crate) options: HttpOptions,
     pub(crate) info: ServerInfo,
     pub(crate) metrics: HttpMetrics,
@@ -45,7 +46,13 @@ impl AppParts {
 
 impl App {
     /// Puts the interface together; nothing is served yet.
-    pub fn new(engine: Engine, keys: ServiceKeys, options: HttpOptions, info: ServerInfo) -> Self {
+    pub fn new(
+        engine: Engine,
+        keys: ServiceKeys,
+        accounts: Accounts,
+        options: HttpOptions,
+        info: ServerInfo,
+    ) -> Self {
         let mut seed = [0; 8];
         engine.fill_random(&mut seed);
         let metrics = HttpMetrics::new();
@@ -66,6 +73,7 @@ impl App {
             metrics,
             engine,
             keys,
+            accounts,
             options,
             info,
         }))

@@ -3,15 +3,23 @@
 //! The gate does this once, before anything else is looked at; handlers take the result as an argument. A header that
 //! does not verify is an error, never an anonymous caller. Tokens are taken from this header and from nowhere else.
 
-use andiron_auth::ServiceKeys;
-use andiron_engine::Caller;
+use std::sync::Arc;
+
+use andiron_auth::{AdminRole, admin_role};
+use andiron_engine::{Caller, User};
 use andiron_protocol::ErrorCode;
-use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use crate::app::AppRef;
 use crate::problem::ApiError;
+
+/// What every service key begins with, and no access token.
+const SERVICE_KEY_PREFIX: &str = "ak_";
+/// Calls that change nothing although their method could.
+const READING_POSTS: [&str; 3] = ["/api/v1/query", "/api/v1/aggregate", "/api/v1/batch-get"];
 
 /// Where callers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +33,10 @@ pub(crate) enum CallerSource {
 /// Says who calls.
 pub(crate) fn authenticate(
     source: CallerSource,
-    keys: &ServiceKeys,
-    headers: &HeaderMap,
+    app: &AppRef,
+    request: &Request,
 ) -> Result<Caller, ApiError> {
+    let headers = request.headers();
     if source == CallerSource::Owner {
         return Ok(Caller::Owner);
     }
@@ -45,9 +54,44 @@ pub(crate) fn authenticate(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim_matches(' '));
     match token {
-        Some(token) if !token.is_empty() => Ok(keys.verify(token)?),
+        Some(token) if token.starts_with(SERVICE_KEY_PREFIX) => Ok(app.keys.verify(token)?),
+        Some(token) if !token.is_empty() => {
+            let user = app.accounts.verify(token)?;
+            Ok(Caller::User(with_reading_rights(user, request)))
+        }
         _ => Err(unauthenticated(
             "the `Authorization` header is not of the form `Bearer TOKEN`",
+        )),
+    }
+}
+
+/// An account with the role `viewer` administers as far as a request changes nothing.
+fn with_reading_rights(user: Arc<User>, request: &Request) -> Arc<User> {
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD)
+        || READING_POSTS.contains(&request.uri().path());
+    if user.is_admin || !is_reading || admin_role(&user) != Some(AdminRole::Viewer) {
+        return user;
+    }
+    // Somebody who acts as another has that one's rights.
+    if user.token.contains_key("act") {
+        return user;
+    }
+    Arc::new(User {
+        is_admin: true,
+        ..(*user).clone()
+    })
+}
+
+/// The account of a caller, for what only an account can do.
+pub(crate) fn account_of(caller: &Caller) -> Result<&Arc<User>, ApiError> {
+    match caller {
+        Caller::User(user) => Ok(user),
+        Caller::Anonymous => Err(unauthenticated(
+            "this takes the access token of an account: sign in first",
+        )),
+        Caller::ServiceKey(_) | Caller::Owner | Caller::System => Err(ApiError::new(
+            ErrorCode::PermissionDenied,
+            "this is for accounts; administrators have `/api/v1/admin/accounts`",
         )),
     }
 }

@@ -178,7 +178,7 @@ impl Gate {
                 return Err(error.ending_connection());
             }
         }
-        let caller = caller::authenticate(self.source, &self.app.keys, request.headers())?;
+        let caller = caller::authenticate(self.source, &self.app, request)?;
         let kind = (caller::kind(&caller), caller.is_admin());
         request.extensions_mut().insert(CallerOf(caller));
         Ok(kind)

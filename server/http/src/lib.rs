@@ -16,6 +16,7 @@ mod routes;
 mod answer;
 mod body;
 mod caller;
+mod client;
 mod compression;
 mod conditional;
 mod cors;
@@ -32,6 +33,7 @@ mod security_headers;
 mod server;
 
 pub use app::{App, ServerInfo};
+pub use client::{TrustedProxy, TrustedProxyError};
 pub use cors::{CorsOrigin, CorsOriginError};
 pub use metrics::ConnectionCount;
 pub use openapi::openapi_json;

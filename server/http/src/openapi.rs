@@ -1,5 +1,6 @@
 //! The reference: the OpenAPI document, made from the routes themselves, and the page made from the document.
 
+pub(crate) mod account_schemas;
 mod example;
 mod markdown;
 mod ordered_json;
@@ -24,12 +25,14 @@ use crate::routes;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "This server")),
-    security(("serviceKey" = [])),
+    security(("serviceKey" = []), ("accessToken" = [])),
     components(schemas(schemas::Problem, schemas::ErrorCode)),
     tags(
         (name = "Documents", description = "Documents by their paths: `posts` is a collection, `posts/p1` a document, `posts/p1/comments` a collection under it."),
         (name = "Queries", description = "Documents by what is in them."),
         (name = "Commits", description = "Several writes as one, and transactions."),
+        (name = "Accounts", description = "Signing up and in, sessions, and what people do with their own accounts. An access token goes into `Authorization: Bearer`."),
+        (name = "Administration of accounts", description = "For administrators: accounts with the role `owner` or `editor` (or, to look, `viewer`), service keys, and the owner of the server."),
         (name = "Administration", description = "For service keys and the owner of the server."),
         (name = "Health", description = "For what watches the server."),
         (name = "Reference", description = "What you are reading."),
@@ -88,6 +91,9 @@ fn document() -> OpenApi {
         components
             .security_schemes
             .insert("serviceKey".to_owned(), RefOr::T(service_key()));
+        components
+            .security_schemes
+            .insert("accessToken".to_owned(), RefOr::T(access_token()));
     }
     document
 }
@@ -117,6 +123,17 @@ fn service_key() -> SecurityScheme {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("ak_…")
         .description(Some("A service key, made with `andiron key create NAME`."))
+        .build();
+    SecurityScheme::Http(bearer)
+}
+
+fn access_token() -> SecurityScheme {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(
+            "The access token of a session, from signing in or refreshing.",
+        ))
         .build();
     SecurityScheme::Http(bearer)
 }

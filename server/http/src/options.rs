@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use andiron_protocol::limits::COMMIT_BYTES_MAX;
 
+use crate::client::TrustedProxy;
 use crate::cors::CorsOrigin;
 use crate::metrics::ConnectionCount;
 
@@ -43,6 +44,8 @@ pub struct HttpOptions {
     pub compression: bool,
     /// The origins whose pages may call the API from a browser. Default none.
     pub cors_origins: Vec<CorsOrigin>,
+    /// Proxies that are believed when they say for whom they forward (`X-Forwarded-For`). Default none.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// Whether everybody is told where and why the rules deny something, and not administrators alone: for development.
     /// It shows parts of the rules and of documents. Default false.
     pub shows_denials: bool,
@@ -83,6 +86,7 @@ impl Default for HttpOptions {
             shutdown_timeout: Duration::from_secs(20),
             compression: true,
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             shows_denials: false,
             metrics_access: MetricsAccess::default(),
             connections: ConnectionCount::default(),

@@ -259,17 +259,35 @@ fn of_store(error: &StoreError, code: ErrorCode) -> ApiError {
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
+        let detail = error.to_string();
         match error {
             AuthError::Unauthenticated => Self::new(
                 ErrorCode::Unauthenticated,
-                "the credentials do not verify: `Authorization: Bearer` takes a service key that has not been revoked",
+                "the credentials do not verify: `Authorization: Bearer` takes an access token in force or a service key \
+                 that has not been revoked",
             ),
-            AuthError::Input(error) => error.into(),
-            AuthError::NameTaken { .. } => {
-                Self::new(ErrorCode::AlreadyExists, error.to_string()).in_field("name")
+            AuthError::SignInFailed => Self::new(ErrorCode::Unauthenticated, detail),
+            AuthError::AccountDisabled | AuthError::NotAllowed(_) => {
+                Self::new(ErrorCode::PermissionDenied, detail)
             }
-            AuthError::NoSuchKey { .. } => Self::not_found(error.to_string()),
-            AuthError::TooManyKeys => Self::new(ErrorCode::FailedPrecondition, error.to_string()),
+            AuthError::CodeInvalid | AuthError::NotPossible(_) | AuthError::TooManyKeys => {
+                Self::new(ErrorCode::FailedPrecondition, detail)
+            }
+            AuthError::RefreshRaced | AuthError::Contended => Self::new(ErrorCode::Aborted, detail),
+            AuthError::TooManyAttempts { retry_after_seconds } => {
+                Self::new(ErrorCode::ResourceExhausted, detail).retry_after(retry_after_seconds)
+            }
+            AuthError::Busy { retry_after_seconds } => {
+                Self::new(ErrorCode::Unavailable, detail).retry_after(retry_after_seconds)
+            }
+            AuthError::Input(error) => error.into(),
+            AuthError::AddressTaken => Self::new(ErrorCode::AlreadyExists, detail).in_field("email"),
+            AuthError::UidTaken { .. } => Self::new(ErrorCode::AlreadyExists, detail).in_field("uid"),
+            AuthError::NameTaken { .. } => Self::new(ErrorCode::AlreadyExists, detail).in_field("name"),
+            AuthError::NoSuchAccount { .. } | AuthError::NoSuchSession | AuthError::NoSuchKey { .. } => {
+                Self::not_found(detail)
+            }
+            AuthError::Internal(cause) => Self::internal(cause),
             AuthError::Engine(error) => error.into(),
         }
     }

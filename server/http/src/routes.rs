@@ -4,7 +4,9 @@
 //! carries its part of the OpenAPI document, and a route is in the router only by being in the document.
 
 mod admin;
+mod admin_accounts;
 mod aggregate;
+mod auth;
 mod batch_get;
 mod collections;
 mod commit;
@@ -13,6 +15,7 @@ mod documents_write;
 mod health;
 mod query;
 mod reference;
+mod well_known;
 
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
@@ -39,6 +42,36 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(admin::revoke_key),
         routes!(admin::list_indexes),
         routes!(admin::info),
+        routes!(admin_accounts::list_accounts, admin_accounts::create_account),
+        routes!(
+            admin_accounts::get_account,
+            admin_accounts::change_account,
+            admin_accounts::delete_account
+        ),
+        routes!(admin_accounts::set_claims),
+        routes!(admin_accounts::list_account_sessions),
+        routes!(admin_accounts::sign_out_account),
+        routes!(admin_accounts::impersonate),
+        routes!(admin_accounts::mint_custom_token),
+        routes!(
+            admin_accounts::list_signing_keys,
+            admin_accounts::rotate_signing_key
+        ),
+        routes!(admin_accounts::read_audit),
+        routes!(auth::sign_up::sign_up),
+        routes!(auth::sign_up::anonymous),
+        routes!(auth::sign_up::setup),
+        routes!(auth::sign_in::sign_in),
+        routes!(auth::sign_in::custom),
+        routes!(auth::session::refresh),
+        routes!(auth::session::sign_out),
+        routes!(auth::session::list_sessions),
+        routes!(auth::session::revoke_session),
+        routes!(auth::me::get_me, auth::me::change_me, auth::me::delete_me),
+        routes!(auth::me::export_me),
+        routes!(auth::password::change_password),
+        routes!(well_known::jwks),
+        routes!(well_known::openid_configuration),
         routes!(reference::openapi),
         routes!(reference::page),
         routes!(health::healthz),

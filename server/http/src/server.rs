@@ -8,6 +8,7 @@ mod watch;
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::sync::{Semaphore, watch as watch_channel};
 use tokio::time::timeout;
 
 use crate::HttpOptions;
+use crate::client::Peer;
 use connection::Connections;
 
 /// How long nothing is accepted after accepting failed, as it does when the process has no descriptors left.
@@ -33,6 +35,11 @@ pub trait Listener: Send {
 
     /// Waits for the next connection. Dropping the future loses none.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+
+    /// The address that a connection comes from; `None` where there are none, as on a local socket.
+    fn peer(_io: &Self::Io) -> Option<IpAddr> {
+        None
+    }
 }
 
 impl Listener for TcpListener {
@@ -43,6 +50,10 @@ impl Listener for TcpListener {
         // Answers are written whole; waiting to fill a packet would only delay them. A socket that refuses this works.
         let _ = stream.set_nodelay(true);
         Ok(stream)
+    }
+
+    fn peer(io: &Self::Io) -> Option<IpAddr> {
+        io.peer_addr().ok().map(|address| address.ip())
     }
 }
 
@@ -74,8 +85,8 @@ enum Phase {
 ///
 /// # Errors
 /// None at present; a listener that can never accept again would be one.
-pub async fn serve(
-    mut listener: impl Listener,
+pub async fn serve<L: Listener>(
+    mut listener: L,
     router: Router,
     options: &HttpOptions,
     shutdown: impl Future<Output = ()> + Send,
@@ -100,7 +111,10 @@ pub async fn serve(
             accepted = next => accepted,
         };
         match accepted {
-            (Ok(slot), Ok(io)) => connections.spawn(io, slot),
+            (Ok(slot), Ok(io)) => {
+                let peer = Peer(L::peer(&io));
+                connections.spawn(io, peer, slot);
+            }
             (Err(_), _) => break,
             (Ok(_), Err(error)) if is_of_one_connection(&error) => {}
             (Ok(_), Err(error)) => {

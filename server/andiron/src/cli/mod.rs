@@ -1,5 +1,6 @@
 //! The command line: what can be said, and who does it.
 
+mod admin;
 mod config;
 mod connection;
 mod doctor;
@@ -55,6 +56,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         action: key::KeyAction,
+    },
+    /// Make an administrator's account, or let one in again that is locked out
+    Admin {
+        #[command(subcommand)]
+        action: admin::AdminAction,
     },
     /// Examine a project folder and its data
     Doctor {
@@ -183,6 +189,7 @@ fn perform(command: Command) -> Result<(), AndironError> {
         Command::Import(arguments) => on_runtime(import::import(arguments)),
         Command::Export(arguments) => on_runtime(export::export(arguments)),
         Command::Key { action } => on_runtime(key::key(action)),
+        Command::Admin { action } => on_runtime(admin::admin(action)),
         Command::Doctor { folder } => on_runtime(doctor::doctor(folder)),
         Command::Rules { action } => rules::rules(action),
         Command::Types(arguments) => types::types(&arguments),

@@ -38,8 +38,8 @@ async fn run(project: &Project) -> Result<(), AndironError> {
     let mut server = Server::start(project, Reach::Network).await?;
     if let Some(address) = server.address() {
         warn_of_exposure(address);
-        let key = server.take_first_key();
-        output::print(&greeting(address, &server, key.as_ref()))?;
+        let (key, secret) = (server.take_first_key(), server.take_setup_secret());
+        output::print(&greeting(address, &server, key.as_ref(), secret.as_ref()))?;
         tracing::info!(
             %address,
             data = %server.data_folder().display(),
@@ -74,7 +74,12 @@ fn end_at_once(failure: &AndironError) -> ! {
 }
 
 /// What a person who has just started the server wants to know.
-fn greeting(address: SocketAddr, server: &Server, key: Option<&SecretText>) -> String {
+fn greeting(
+    address: SocketAddr,
+    server: &Server,
+    key: Option<&SecretText>,
+    setup_secret: Option<&SecretText>,
+) -> String {
     let mut text = format!("Andiron {} on http://{address}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: &str| {
         // Writing to a string does not fail.
@@ -89,6 +94,15 @@ fn greeting(address: SocketAddr, server: &Server, key: Option<&SecretText>) -> S
             &format!(
                 "{}  (a service key with all rights, shown only now)",
                 key.expose()
+            ),
+        );
+    }
+    if let Some(secret) = setup_secret {
+        line(
+            "setup",
+            &format!(
+                "http://{address}/_/setup#{}  (makes the first administrator: once, within 30 minutes)",
+                secret.expose()
             ),
         );
     }

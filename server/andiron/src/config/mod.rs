@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use andiron_protocol::InputError;
 
-pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, Settings};
-pub use value::{ByteCount, Count, Period};
+pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, Settings, SignUp};
+pub use value::{ByteCount, Count, Domain, Period, ServerUrl};
 
 pub(crate) use settings::{SETTINGS, Setting, setting};
 

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use andiron_http::CorsOrigin;
+use andiron_http::{CorsOrigin, TrustedProxy};
 
-use crate::config::value::{ByteCount, Count, Period, SettingValue, named_setting};
+use crate::config::value::{ByteCount, Count, Domain, Period, ServerUrl, SettingValue, named_setting};
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is described in the table of settings below")]
 pub struct Settings {
     pub listen: SocketAddr,
+    pub url: ServerUrl,
     pub data_dir: PathBuf,
     pub durability: Durability,
     pub history_age: Duration,
@@ -41,7 +42,27 @@ pub struct Settings {
     pub http_answer_bytes: ByteCount,
     pub http_compression: bool,
     pub http_cors_origins: Vec<CorsOrigin>,
+    pub http_trusted_proxies: Vec<TrustedProxy>,
     pub http_metrics: MetricsAccess,
+    pub auth_sign_up: SignUp,
+    pub auth_domains: Vec<Domain>,
+    pub auth_anonymous: bool,
+    pub auth_app_name: String,
+    pub auth_password_chars: Count,
+    pub auth_admin_password_chars: Count,
+    pub auth_hash_memory: ByteCount,
+    pub auth_hash_passes: Count,
+    pub auth_hash_threads: Count,
+    pub auth_access_time: Period,
+    pub auth_admin_access_time: Period,
+    pub auth_session_time: Period,
+    pub auth_session_idle_time: Period,
+    pub auth_signing_key_time: Period,
+    pub auth_audit_time: Period,
+    pub auth_sign_ins_per_minute: Count,
+    pub auth_wrong_passwords: Count,
+    pub auth_lock_time: Period,
+    pub auth_sign_ups_per_hour: Count,
     pub log_format: LogFormat,
     pub log_level: LogLevel,
 }
@@ -53,6 +74,17 @@ pub enum MetricsAccess {
     Admin,
     /// Everyone who reaches the server.
     Everyone,
+}
+
+/// Who may make an account by signing up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignUp {
+    /// Everybody.
+    Open,
+    /// Nobody: administrators make accounts.
+    Closed,
+    /// Whoever has an invitation.
+    Invitation,
 }
 
 /// When a write is answered.
@@ -87,6 +119,10 @@ pub enum LogLevel {
 }
 
 named_setting!(MetricsAccess, "`admin` or `everyone`", "admin" => Self::Admin, "everyone" => Self::Everyone);
+named_setting!(
+    SignUp, "`open`, `closed` or `invitation`",
+    "open" => Self::Open, "closed" => Self::Closed, "invitation" => Self::Invitation,
+);
 named_setting!(Durability, "`full` or `relaxed`", "full" => Self::Full, "relaxed" => Self::Relaxed);
 named_setting!(
     LogFormat, "`auto`, `text` or `json`",
@@ -102,6 +138,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8750)),
+            url: ServerUrl::default(),
             data_dir: PathBuf::from("andiron-data"),
             durability: Durability::Full,
             history_age: Duration::from_secs(7 * 24 * 3600),
@@ -129,7 +166,27 @@ impl Default for Settings {
             http_answer_bytes: ByteCount(32 << 20),
             http_compression: true,
             http_cors_origins: Vec::new(),
+            http_trusted_proxies: Vec::new(),
             http_metrics: MetricsAccess::Admin,
+            auth_sign_up: SignUp::Open,
+            auth_domains: Vec::new(),
+            auth_anonymous: true,
+            auth_app_name: "Andiron".to_owned(),
+            auth_password_chars: Count(8),
+            auth_admin_password_chars: Count(15),
+            auth_hash_memory: ByteCount(19 << 20),
+            auth_hash_passes: Count(2),
+            auth_hash_threads: Count(1),
+            auth_access_time: Period(Duration::from_secs(15 * 60)),
+            auth_admin_access_time: Period(Duration::from_secs(5 * 60)),
+            auth_session_time: Period(Duration::from_secs(90 * 24 * 3600)),
+            auth_session_idle_time: Period(Duration::from_secs(30 * 24 * 3600)),
+            auth_signing_key_time: Period(Duration::from_secs(90 * 24 * 3600)),
+            auth_audit_time: Period(Duration::from_secs(365 * 24 * 3600)),
+            auth_sign_ins_per_minute: Count(10),
+            auth_wrong_passwords: Count(5),
+            auth_lock_time: Period(Duration::from_secs(15 * 60)),
+            auth_sign_ups_per_hour: Count(30),
             log_format: LogFormat::Auto,
             log_level: LogLevel::Info,
         }
@@ -190,6 +247,10 @@ settings! {
     "listen" listen: SocketAddr,
         "The address and port to listen on. Port 0 takes a free one. Beyond this machine put a proxy that\n\
          speaks HTTPS in front: the server itself speaks plain HTTP.";
+    "url" url: ServerUrl,
+        "The URL at which clients reach the server, as in `https://api.example.org`: the issuer of tokens, and\n\
+         what links in mails begin with. Without it, `http://` and the address of `listen`. A change makes\n\
+         access tokens of before worthless; clients refresh them.";
     "data_dir" data_dir: PathBuf,
         "Where the data lies; a relative path counts from the folder of this file.";
     "durability" durability: Durability,
@@ -247,8 +308,50 @@ settings! {
         "Whether answers over 1 KiB are compressed for clients that accept it.";
     "http.cors_origins" http_cors_origins: Vec<CorsOrigin>,
         "The origins whose pages may call the API from a browser, each as in `https://app.example.org`.";
+    "http.trusted_proxies" http_trusted_proxies: Vec<TrustedProxy>,
+        "Proxies in front of the server, which are believed when `X-Forwarded-For` says for whom they ask.\n\
+         Limits of attempts count by that address.";
     "http.metrics" http_metrics: MetricsAccess,
         "Who may read `/metrics`: `admin`, that is service keys, or `everyone` who reaches the server.";
+    "auth.sign_up" auth_sign_up: SignUp,
+        "Who may make an account: `open`, everybody; `closed`, administrators alone; `invitation`, whoever\n\
+         has an invitation.";
+    "auth.domains" auth_domains: Vec<Domain>,
+        "If there are any, only addresses of these domains can sign up.";
+    "auth.anonymous" auth_anonymous: bool,
+        "Whether accounts can be made without credentials, to be completed later.";
+    "auth.app_name" auth_app_name: String,
+        "The name of the app, for mails and authenticators.";
+    "auth.password_chars" auth_password_chars: Count,
+        "Characters of a password, at least.";
+    "auth.admin_password_chars" auth_admin_password_chars: Count,
+        "The same for accounts that administer the server.";
+    "auth.hash_memory" auth_hash_memory: ByteCount,
+        "Memory of one Argon2id hash of a password. Hashes made with less are replaced at the next sign-in.";
+    "auth.hash_passes" auth_hash_passes: Count,
+        "Passes of one Argon2id hash.";
+    "auth.hash_threads" auth_hash_threads: Count,
+        "Threads that hash passwords, each with the memory of one hash.";
+    "auth.access_time" auth_access_time: Period,
+        "How long an access token holds.";
+    "auth.admin_access_time" auth_admin_access_time: Period,
+        "The same for accounts that administer the server.";
+    "auth.session_time" auth_session_time: Period,
+        "How long a session lasts at most.";
+    "auth.session_idle_time" auth_session_idle_time: Period,
+        "How long a session lasts that is not refreshed.";
+    "auth.signing_key_time" auth_signing_key_time: Period,
+        "How old the key that signs access tokens becomes before another takes over.";
+    "auth.audit_time" auth_audit_time: Period,
+        "How long security events are kept.";
+    "auth.sign_ins_per_minute" auth_sign_ins_per_minute: Count,
+        "Sign-ins from one address (one /64 for IPv6) in a minute.";
+    "auth.wrong_passwords" auth_wrong_passwords: Count,
+        "Wrong passwords for one account until it is locked to passwords.";
+    "auth.lock_time" auth_lock_time: Period,
+        "How long that lock lasts, from the first wrong password on.";
+    "auth.sign_ups_per_hour" auth_sign_ups_per_hour: Count,
+        "New accounts from one address in an hour.";
     "log.format" log_format: LogFormat,
         "`text` for people, `json` for programs, `auto` for text on a terminal and JSON elsewhere.";
     "log.level" log_level: LogLevel,
@@ -340,5 +443,8 @@ mod tests {
         );
         assert_eq!(settings.http_answer_bytes.as_usize(), http.answer_bytes_max);
         assert_eq!(settings.http_compression, http.compression);
+        let auth = andiron_auth::AuthOptions::default();
+        let ours = crate::server::auth_options(&settings, settings.listen);
+        assert_eq!(format!("{ours:?}"), format!("{auth:?}"));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use andiron_http::CorsOrigin;
+use andiron_http::{CorsOrigin, TrustedProxy};
 
 /// A kind of setting: how it is read from text and how it is shown.
 pub(crate) trait SettingValue: Sized {
@@ -34,6 +35,14 @@ pub struct Count(pub u64);
 /// How long something may take; never no time at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(pub Duration);
+
+/// The URL of a server, without a path; empty if it is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerUrl(pub String);
+
+/// A domain of e-mail addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(pub String);
 
 impl Count {
     /// The number as the platform counts; the largest there is if it is larger.
@@ -193,9 +202,78 @@ impl SettingValue for PathBuf {
     }
 }
 
-impl SettingValue for Vec<CorsOrigin> {
+impl SettingValue for String {
+    const FORM: &'static str = "a text";
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.contains(char::is_control)).then(|| text.to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+impl SettingValue for ServerUrl {
+    const FORM: &'static str = "a URL without a path such as `https://api.example.org`";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        let text = text.trim_end_matches('/');
+        let uri: http::Uri = text.parse().ok()?;
+        let is_bare = uri.path_and_query().is_none_or(|path| path.as_str() == "/");
+        let has_user = uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        (is_http && is_bare && !has_user).then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// An entry of a list in a setting.
+pub(crate) trait ListEntry: FromStr + ToString {
+    /// What is expected of the whole list.
+    const FORM: &'static str;
+}
+
+impl ListEntry for CorsOrigin {
     const FORM: &'static str =
         "a list of origins such as [\"https://app.example.org\"], in the environment separated by commas";
+}
+
+impl ListEntry for TrustedProxy {
+    const FORM: &'static str =
+        "a list of addresses and networks such as [\"10.0.0.0/8\"], in the environment separated by commas";
+}
+
+impl ListEntry for Domain {
+    const FORM: &'static str =
+        "a list of domains such as [\"example.org\"], in the environment separated by commas";
+}
+
+impl FromStr for Domain {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_domain = andiron_auth::EmailAddress::parse(&format!("a@{text}")).is_ok();
+        is_domain.then(|| Self(text.to_ascii_lowercase())).ok_or(())
+    }
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl<T: ListEntry> SettingValue for Vec<T> {
+    const FORM: &'static str = T::FORM;
 
     fn parse(text: &str) -> Option<Self> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
@@ -203,7 +281,7 @@ impl SettingValue for Vec<CorsOrigin> {
     }
 
     fn show(&self) -> String {
-        let entries: Vec<_> = self.iter().map(CorsOrigin::to_string).collect();
+        let entries: Vec<_> = self.iter().map(T::to_string).collect();
         entries.join(",")
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
+mod admin;
 mod commands;
 mod crash;
 mod remote;

@@ -1,6 +1,6 @@
 //! `/api/v1/admin/…`: what administrators need from outside: service keys, and how the server does.
 
-use andiron_auth::ServiceKey;
+use andiron_auth::{Accounts, ServiceKey};
 use andiron_engine::{Caller, IndexInfo, authorize_administration};
 use andiron_protocol::{InputError, Timestamp, Version};
 use axum::extract::{Request, State};
@@ -97,6 +97,7 @@ pub(crate) async fn create_key(
         name: String,
     }
     check_admin(&caller)?;
+    Accounts::check_owner(&caller)?;
     let (parts, body) = request.into_parts();
     Parameters::read(parts.uri.query(), &[])?;
     let bytes_max = app.options.request_body_bytes_max;
@@ -129,6 +130,7 @@ pub(crate) async fn revoke_key(
     request: Request,
 ) -> Result<Response, ApiError> {
     check_admin(&caller)?;
+    Accounts::check_owner(&caller)?;
     Parameters::read(request.uri().query(), &[])?;
     let encoded = request.uri().path().strip_prefix(KEYS_PREFIX).unwrap_or_default();
     let name_or_id = decode_percent(encoded.as_bytes())

@@ -23,6 +23,7 @@ use tower::Service as _;
 use super::Phase;
 use super::watch::{RequestGuard, Verdict, Watch, WatchLimits, Watched};
 use crate::HttpOptions;
+use crate::client::Peer;
 use crate::metrics::ConnectionCount;
 
 /// How long a connection that was told to end may take to say good-bye.
@@ -75,12 +76,14 @@ impl Connections {
     pub(super) fn spawn(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
         slot: OwnedSemaphorePermit,
     ) {
         let watch = Arc::new(Watch::new(self.limits));
         let service = ConnectionService {
             router: self.router.clone(),
             watch: Arc::clone(&watch),
+            peer,
         };
         let io = TokioIo::new(Watched::new(io, Arc::clone(&watch)));
         let connection = self.builder.serve_connection(io, service).into_owned();
@@ -128,6 +131,7 @@ impl Connections {
 struct ConnectionService {
     router: Router,
     watch: Arc<Watch>,
+    peer: Peer,
 }
 
 impl hyper::service::Service<Request<Incoming>> for ConnectionService {
@@ -138,13 +142,14 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
     fn call(&self, request: Request<Incoming>) -> Answering {
         let guard = self.watch.begin_request();
         // A body that is none needs no box.
-        let request = request.map(|body| {
+        let mut request = request.map(|body| {
             if body.is_end_stream() {
                 Body::empty()
             } else {
                 Body::new(body)
             }
         });
+        request.extensions_mut().insert(self.peer);
         Answering {
             answer: Box::pin(self.router.clone().call(request)),
             guard: Some(guard),

@@ -380,7 +380,7 @@ async fn methods_and_paths_that_do_not_exist_are_problems() {
             refuses(
                 "kept for later",
                 "GET",
-                "/.well-known/jwks.json",
+                "/.well-known/webfinger",
                 404,
                 "not-found",
             ),

@@ -7,6 +7,12 @@ mod scenario;
 mod server;
 
 mod admin;
+mod auth_admin;
+mod auth_client;
+mod auth_password;
+mod auth_session;
+mod auth_sign_up;
+mod auth_token;
 mod authentication;
 mod bad_input;
 mod commit;

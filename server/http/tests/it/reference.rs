@@ -11,7 +11,7 @@ use crate::client::Request;
 use crate::server::Server;
 
 /// Bytes of the page that are still a small page.
-const PAGE_BYTES_MAX: usize = 128 * 1024;
+const PAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// The document as it is committed.
 fn committed() -> PathBuf {
@@ -216,6 +216,23 @@ async fn every_example_works_and_every_answer_is_as_described() {
             .position(|known| known == method)
     });
     for (method, path, operation) in operations {
+        if operation["tags"][0].as_str().unwrap().contains("ccounts") {
+            // What they answer depends on who signed in before; the tests of accounts hold their answers against the
+            // document. Their examples are held against it here.
+            let body = &operation["requestBody"]["content"]["application/json"];
+            if !body.is_null() {
+                let mut wrong = Vec::new();
+                complaints(
+                    &document,
+                    &body["schema"],
+                    &body["example"],
+                    "the example",
+                    &mut wrong,
+                );
+                assert!(wrong.is_empty(), "{method} {path}: {wrong:?}");
+            }
+            continue;
+        }
         let mut target = path.to_owned();
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             if parameter["in"] == "path" {

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use andiron_auth::ServiceKeys;
+use andiron_auth::{Accounts, AttemptLimits, AuthOptions, HashCost, Rate, ServiceKeys};
 use andiron_engine::{Engine, EngineOptions, Surroundings};
 use andiron_http::{App, HttpOptions, ServerInfo};
+use andiron_protocol::Timestamp;
 use andiron_store::memory::MemoryStore;
 use axum::Router;
 use tokio::net::TcpListener;
@@ -17,10 +20,53 @@ use crate::client::{Answer, Client, Request};
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Engine,
+    pub(crate) accounts: Accounts,
     /// A service key.
     pub(crate) key: String,
+    /// Its clock.
+    pub(crate) clock: TestClock,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+/// The system's clock, which a test can put forward.
+#[derive(Clone, Default)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let system = Surroundings::system();
+        let (now, ahead) = (Arc::clone(&system.now), Arc::clone(&self.0));
+        Surroundings {
+            now: Arc::new(move || {
+                Timestamp::from_micros_clamped(now().as_micros() + ahead.load(Ordering::SeqCst))
+            }),
+            ..system
+        }
+    }
+}
+
+/// Settings of accounts under which tests are quick: cheap hashes, and room for many attempts.
+pub(crate) fn quick_accounts() -> AuthOptions {
+    let many = Rate::new(100_000, Duration::from_secs(60));
+    AuthOptions {
+        hash_cost: HashCost {
+            memory_kib: 64,
+            passes: 1,
+        },
+        limits: AttemptLimits {
+            sign_in_by_address: many,
+            sign_up_by_address: many,
+            mail_by_address: many,
+            token_by_address: many,
+            ..AttemptLimits::default()
+        },
+        ..AuthOptions::default()
+    }
 }
 
 impl Server {
@@ -44,14 +90,36 @@ impl Server {
         options: HttpOptions,
         router: impl FnOnce(App) -> Router,
     ) -> Self {
+        Self::of(limits, options, quick_accounts(), router).await
+    }
+
+    /// A server with other settings of accounts.
+    pub(crate) async fn with_accounts(accounts: AuthOptions) -> Self {
+        Self::of(
+            EngineOptions::default(),
+            HttpOptions::default(),
+            accounts,
+            andiron_http::router,
+        )
+        .await
+    }
+
+    pub(crate) async fn of(
+        limits: EngineOptions,
+        options: HttpOptions,
+        accounts: AuthOptions,
+        router: impl FnOnce(App) -> Router,
+    ) -> Self {
         let store = Arc::new(MemoryStore::new());
-        let engine = Engine::open(store, limits, Surroundings::system()).unwrap();
+        let clock = TestClock::default();
+        let engine = Engine::open(store, limits, clock.surroundings()).unwrap();
+        let accounts = Accounts::open(engine.clone(), accounts).await.unwrap();
         let keys = ServiceKeys::new(engine.clone());
         let key = keys.create("test").await.unwrap().key.expose().to_owned();
         let info = ServerInfo {
             version: "0.0.0-test".to_owned(),
         };
-        let app = App::new(engine.clone(), keys, options.clone(), info);
+        let app = App::new(engine.clone(), keys, accounts.clone(), options.clone(), info);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -62,7 +130,9 @@ impl Server {
         Self {
             address,
             engine,
+            accounts,
             key,
+            clock,
             stop: Some(stop),
             serving: Some(serving),
         }

@@ -1,0 +1,279 @@
+//! The door to everything about accounts, and what all flows share.
+
+use std::sync::Arc;
+
+use andiron_engine::{Caller, Engine, User};
+use andiron_protocol::{Timestamp, Value, data_from_json};
+
+use crate::account::{Account, AccountRecord, EmailRecord, account_path, email_path};
+use crate::audit::Event;
+use crate::limit::{Attempt, Attempts};
+use crate::password::PasswordHasher;
+use crate::records::{Batch, Record, is_conflict, read};
+use crate::roles::AdminRole;
+use crate::session::{SessionRecord, session_path};
+use crate::token::{Kind, SigningKeys, VerifiedToken, VerifiedTokens};
+use crate::{AuthError, AuthOptions, ClientInfo, EmailAddress, JsonWebKey, Password, SigningKeyInfo};
+
+/// How often a change is tried again whose account somebody else changed meanwhile.
+pub(crate) const CONFLICTS_MAX: usize = 16;
+/// How far ahead of ours the clock of another node may be.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
+/// The accounts of one engine. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Accounts(Arc<Parts>);
+
+struct Parts {
+    engine: Engine,
+    options: AuthOptions,
+    hasher: PasswordHasher,
+    signing_keys: SigningKeys,
+    verified: VerifiedTokens,
+    attempts: Attempts,
+}
+
+impl Accounts {
+    /// The accounts that stand in this engine's store.
+    ///
+    /// # Errors
+    /// If the engine cannot read, or a thread for hashing cannot be started.
+    pub async fn open(engine: Engine, options: AuthOptions) -> Result<Self, AuthError> {
+        Ok(Self(Arc::new(Parts {
+            hasher: PasswordHasher::start(engine.clone(), &options)?,
+            signing_keys: SigningKeys::open(engine.clone()).await?,
+            verified: VerifiedTokens::new(),
+            attempts: Attempts::new(),
+            engine,
+            options,
+        })))
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &AuthOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.engine.now()
+    }
+
+    pub(crate) fn hasher(&self) -> &PasswordHasher {
+        &self.0.hasher
+    }
+
+    pub(crate) fn signing_keys(&self) -> &SigningKeys {
+        &self.0.signing_keys
+    }
+
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
+
+    /// The public keys with which other services can verify access tokens.
+    pub fn public_keys(&self) -> Vec<JsonWebKey> {
+        self.0.signing_keys.public()
+    }
+
+    /// The keys that sign, or signed tokens that may still be in force; newest first.
+    pub fn signing_key_infos(&self) -> Vec<SigningKeyInfo> {
+        self.0.signing_keys.info()
+    }
+
+    /// Makes a new key that signs from now on; the old one verifies for another day. Gives the new key's id.
+    ///
+    /// # Errors
+    /// If the engine cannot write.
+    pub async fn rotate_signing_key(
+        &self,
+        caller: &Caller,
+        client: &ClientInfo,
+    ) -> Result<String, AuthError> {
+        Self::check_owner(caller)?;
+        let kid = self.0.signing_keys.rotate().await?;
+        let mut batch = Batch::default();
+        let event = Event {
+            uid: None,
+            ..Event::new("signing-key-rotated", "", client)
+        };
+        self.audit(&mut batch, event.by(caller).detail(kid.clone()))?;
+        batch.commit(self.engine()).await?;
+        Ok(kid)
+    }
+
+    /// Verifies an access token and says who calls. Synchronous: what it needs is in memory once a token is in use.
+    ///
+    /// The account and the session behind the token are looked at each time, so that a disabled account and a revoked
+    /// session are refused at the next request, and a role that was taken away is gone with it.
+    ///
+    /// # Errors
+    /// [`AuthError::Unauthenticated`] for whatever is not a token in force, whyever; else if the engine cannot read.
+    pub fn verify(&self, token: &str) -> Result<Arc<User>, AuthError> {
+        if let Some(verified) = self.0.verified.get(token) {
+            if verified.expires <= self.now() {
+                self.0.verified.remove(token);
+                return Err(AuthError::Unauthenticated);
+            }
+            if self.is_unchanged(&verified)? {
+                return Ok(Arc::clone(&verified.user));
+            }
+        }
+        let verified = Arc::new(self.verify_anew(token)?);
+        let user = Arc::clone(&verified.user);
+        self.0.verified.put(token, verified);
+        Ok(user)
+    }
+
+    fn is_unchanged(&self, verified: &VerifiedToken) -> Result<bool, AuthError> {
+        for (path, version) in [&verified.session, &verified.account] {
+            let document = self.0.engine.get(&Caller::System, path)?;
+            if document.is_none_or(|document| document.version != *version) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn verify_anew(&self, token: &str) -> Result<VerifiedToken, AuthError> {
+        let payload = self
+            .0
+            .signing_keys
+            .verify(Kind::Access, token)
+            .map_err(|_| AuthError::Unauthenticated)?;
+        let mut claims = data_from_json(&payload).map_err(|_| AuthError::Unauthenticated)?;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let seconds = |name: &str| match claims.get(name) {
+            Some(Value::Integer(seconds)) => Some(*seconds),
+            _ => None,
+        };
+        let now = self.now();
+        let options = self.options();
+        let latest = now.as_micros() / 1_000_000 + CLOCK_SKEW_SECONDS;
+        let is_of_ours = text("iss") == Some(&options.url) && text("aud") == Some(&options.audience);
+        let expires = seconds("exp").and_then(|exp| Timestamp::from_micros(exp.checked_mul(1_000_000)?));
+        let expires = expires.ok_or(AuthError::Unauthenticated)?;
+        let is_in_time = expires > now && seconds("iat").is_some_and(|iat| iat <= latest);
+        let (Some(uid), Some(sid), true, true) = (text("sub"), text("sid"), is_of_ours, is_in_time) else {
+            return Err(AuthError::Unauthenticated);
+        };
+        let epoch = seconds("epoch").unwrap_or(0);
+        let session_path = session_path(uid, sid).map_err(|_| AuthError::Unauthenticated)?;
+        let session: Record<SessionRecord> =
+            read(self.engine(), &session_path)?.ok_or(AuthError::Unauthenticated)?;
+        let record = self.find(uid)?.ok_or(AuthError::Unauthenticated)?;
+        let account = &record.data;
+        if account.disabled || epoch < account.epoch || session.data.expires <= now {
+            return Err(AuthError::Unauthenticated);
+        }
+        let uid = uid.to_owned();
+        // Roles decide about administration, so they are those of now, not those of when the token was made.
+        let roles = account.roles.iter().map(|role| Value::from(role.as_str()));
+        let roles = Value::Array(roles.collect());
+        let role = AdminRole::of(account.roles.iter().map(String::as_str));
+        claims.insert("roles".to_owned(), roles);
+        let user = User {
+            uid,
+            token: claims,
+            is_admin: role.is_some_and(|role| role >= AdminRole::Editor)
+                && session.data.impersonator.is_none(),
+        };
+        Ok(VerifiedToken {
+            user: Arc::new(user),
+            expires,
+            account: (record.path, record.version),
+            session: (session.path, session.version),
+        })
+    }
+
+    /// The account of this id, as it is stored.
+    pub(crate) fn find(&self, uid: &str) -> Result<Option<Record<AccountRecord>>, AuthError> {
+        // What cannot be an id belongs to nobody.
+        match account_path(uid) {
+            Ok(path) => read(self.engine(), &path),
+            Err(_) => Ok(None),
+        }
+    }
+
+    pub(crate) fn must_find(&self, uid: &str) -> Result<Record<AccountRecord>, AuthError> {
+        self.find(uid)?.ok_or_else(|| AuthError::NoSuchAccount {
+            uid: uid.chars().take(64).filter(|c| !c.is_control()).collect(),
+        })
+    }
+
+    /// The account that has this address.
+    pub(crate) fn find_by_email(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<Record<AccountRecord>>, AuthError> {
+        let owner: Option<Record<EmailRecord>> = read(self.engine(), &email_path(email)?)?;
+        match owner {
+            Some(owner) => self.find(&owner.data.uid),
+            None => Ok(None),
+        }
+    }
+
+    /// Changes an account, with whatever else belongs to the change, as one commit; again from the reading on if somebody
+    /// else changed it meanwhile.
+    pub(crate) async fn change<R>(
+        &self,
+        uid: &str,
+        change: impl Fn(&mut Account, &mut Batch) -> Result<R, AuthError>,
+    ) -> Result<(Account, R), AuthError> {
+        for _ in 0..CONFLICTS_MAX {
+            let before = self.must_find(uid)?;
+            let mut account = Account::of(&before);
+            let mut batch = Batch::default();
+            let result = change(&mut account, &mut batch)?;
+            if account.record != before.data {
+                batch.replace(&before, &account.record)?;
+            } else if !batch.is_empty() {
+                batch.verify(&before);
+            } else {
+                return Ok((account, result));
+            }
+            match batch.commit(self.engine()).await {
+                Ok(_) => return Ok((account, result)),
+                Err(error) if is_conflict(&error) => {}
+                Err(error) if crate::records::existing(&error).is_some() => {
+                    return Err(AuthError::AddressTaken);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AuthError::Contended)
+    }
+
+    /// Checks a password of an account against attempts by others: counted before, forgotten if right.
+    pub(crate) async fn check_password(
+        &self,
+        key: &str,
+        password: &Password,
+        stored: Option<&str>,
+    ) -> Result<crate::password::Checked, AuthError> {
+        let limits = &self.options().limits;
+        self.attempts()
+            .count(Attempt::SignIn, key, limits.sign_in_by_account, self.now())?;
+        let checked = self.hasher().check(password, stored).await?;
+        if checked != crate::password::Checked::Wrong {
+            self.attempts().forget(Attempt::SignIn, key);
+        }
+        Ok(checked)
+    }
+
+    /// Does what time brings: a new signing key when the old one is due, an end to what has expired. To be called every
+    /// hour or so.
+    ///
+    /// # Errors
+    /// If the engine cannot read or write.
+    pub async fn maintain(&self) -> Result<(), AuthError> {
+        if self.0.signing_keys.is_due(self.options().signing_key_time) {
+            let kid = self.0.signing_keys.rotate().await?;
+            tracing::info!(kid, "a new key signs tokens");
+        }
+        self.drop_expired().await
+    }
+}

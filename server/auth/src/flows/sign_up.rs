@@ -1,0 +1,189 @@
+//! Making an account: with a password, or without anything.
+
+use andiron_engine::{Caller, User};
+
+use crate::account::{Account, AccountRecord, EmailRecord, Profile, ProfileChange, account_path, email_path};
+use crate::audit::Event;
+use crate::limit::Attempt;
+use crate::password::check_new;
+use crate::records::{Batch, existing};
+use crate::session::{Shown, session_id, session_path};
+use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignUpPolicy, SignedIn};
+
+/// Somebody who signs up.
+#[derive(Debug)]
+pub struct NewSignUp {
+    /// The address.
+    pub email: EmailAddress,
+    /// The password.
+    pub password: Password,
+    /// What the account says about itself.
+    pub profile: ProfileChange,
+}
+
+impl Accounts {
+    /// Makes an account with a password and signs it in. An anonymous caller's own account becomes that account, and
+    /// keeps its id.
+    ///
+    /// # Errors
+    /// If the settings do not let everybody sign up, the password is not good enough, the address is taken, or there
+    /// were too many attempts.
+    pub async fn sign_up(
+        &self,
+        caller: &Caller,
+        new: NewSignUp,
+        client: &ClientInfo,
+    ) -> Result<SignedIn, AuthError> {
+        let options = self.options();
+        let rate = options.limits.sign_up_by_address;
+        self.attempts()
+            .count_client(Attempt::SignUp, client, rate, self.now())?;
+        self.check_sign_up(&new.email)?;
+        check_new(
+            &new.password,
+            options.password_chars_min,
+            Some(new.email.as_str()),
+        )?;
+        let mut profile = Profile::default();
+        new.profile.clone().apply(&mut profile)?;
+        let upgrading = match caller {
+            Caller::User(user) if self.is_anonymous(user)? => Some(user),
+            _ => None,
+        };
+        let hash = self.hasher().hash(&new.password).await?;
+        if let Some(user) = upgrading {
+            return self.upgrade(user, new, hash, client).await;
+        }
+        let record = AccountRecord {
+            email: Some(new.email.as_str().to_owned()),
+            profile,
+            password: Some(hash),
+            ..AccountRecord::default()
+        };
+        self.create_signed_in(
+            record,
+            Some(&new.email),
+            &Shown::new(&["pwd"], "password"),
+            "sign-up",
+            client,
+        )
+        .await
+    }
+
+    /// Makes an account without credentials and signs it in.
+    ///
+    /// # Errors
+    /// If the settings rule it out, or there were too many attempts.
+    pub async fn sign_up_anonymously(&self, client: &ClientInfo) -> Result<SignedIn, AuthError> {
+        let options = self.options();
+        let rate = options.limits.sign_up_by_address;
+        self.attempts()
+            .count_client(Attempt::SignUp, client, rate, self.now())?;
+        if !options.anonymous || options.sign_up != SignUpPolicy::Open {
+            return Err(AuthError::NotAllowed("this server takes no anonymous accounts"));
+        }
+        let record = AccountRecord {
+            anonymous: true,
+            ..AccountRecord::default()
+        };
+        self.create_signed_in(record, None, &Shown::new(&[], "anonymous"), "sign-up", client)
+            .await
+    }
+
+    /// Refuses sign-ups that the settings rule out.
+    pub(crate) fn check_sign_up(&self, email: &EmailAddress) -> Result<(), AuthError> {
+        match self.options().sign_up {
+            SignUpPolicy::Open => {}
+            SignUpPolicy::Closed => {
+                return Err(AuthError::NotAllowed(
+                    "accounts are made by the administrators of this server",
+                ));
+            }
+            SignUpPolicy::Invitation => {
+                return Err(AuthError::NotAllowed("signing up takes an invitation"));
+            }
+        }
+        self.check_domain(email)
+    }
+
+    /// Refuses addresses of domains that the settings do not name.
+    pub(crate) fn check_domain(&self, email: &EmailAddress) -> Result<(), AuthError> {
+        let domains = &self.options().sign_up_domains;
+        if domains.is_empty() || domains.iter().any(|domain| domain == email.domain()) {
+            return Ok(());
+        }
+        Err(AuthError::NotAllowed(
+            "addresses of this domain cannot sign up here",
+        ))
+    }
+
+    fn is_anonymous(&self, user: &User) -> Result<bool, AuthError> {
+        Ok(self.find(&user.uid)?.is_some_and(|record| record.data.anonymous))
+    }
+
+    /// Makes an account and a session of it in one commit.
+    pub(crate) async fn create_signed_in(
+        &self,
+        record: AccountRecord,
+        email: Option<&EmailAddress>,
+        shown: &Shown,
+        event: &'static str,
+        client: &ClientInfo,
+    ) -> Result<SignedIn, AuthError> {
+        self.signing_keys().ensure().await?;
+        let mut account = Account {
+            uid: self.engine().generate_id(),
+            created: self.now(),
+            record,
+        };
+        let mut batch = Batch::default();
+        if let Some(email) = email {
+            let uid = account.uid.clone();
+            batch.create(email_path(email)?, &EmailRecord { uid })?;
+        }
+        let tokens = self.begin_session(&mut account, shown, client, &mut batch)?;
+        batch.create(account_path(&account.uid)?, &account.record)?;
+        let detail = shown.provider.as_str();
+        self.audit(&mut batch, Event::new(event, &account.uid, client).detail(detail))?;
+        match batch.commit(self.engine()).await {
+            Ok(version) => {
+                account.created = version.to_timestamp();
+                Ok(SignedIn { account, tokens })
+            }
+            Err(error) if existing(&error).is_some() => Err(AuthError::AddressTaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An anonymous account gets an address and a password. Its session makes way for a new one.
+    async fn upgrade(
+        &self,
+        user: &User,
+        new: NewSignUp,
+        hash: String,
+        client: &ClientInfo,
+    ) -> Result<SignedIn, AuthError> {
+        self.prepare_session(&user.uid).await?;
+        let old = session_path(&user.uid, session_id(user))?;
+        let (account, tokens) = self
+            .change(&user.uid, |account, batch| {
+                if !account.record.anonymous {
+                    return Err(AuthError::NotPossible(
+                        "the account is not anonymous any more".to_owned(),
+                    ));
+                }
+                new.profile.clone().apply(&mut account.record.profile)?;
+                account.record.anonymous = false;
+                account.record.email = Some(new.email.as_str().to_owned());
+                account.record.password = Some(hash.clone());
+                let uid = account.uid.clone();
+                batch.create(email_path(&new.email)?, &EmailRecord { uid })?;
+                batch.delete(old.clone());
+                let event = Event::new("anonymous-upgraded", &account.uid, client);
+                self.audit(batch, event.detail("password"))?;
+                self.begin_session(account, &Shown::new(&["pwd"], "password"), client, batch)
+            })
+            .await?;
+        Ok(SignedIn { account, tokens })
+    }
+}

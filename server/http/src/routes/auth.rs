@@ -1,0 +1,81 @@
+//! `/api/v1/auth/…`: what people do with their own accounts, one module for each flow.
+
+pub(crate) mod me;
+pub(crate) mod password;
+pub(crate) mod session;
+pub(crate) mod sign_in;
+pub(crate) mod sign_up;
+
+use andiron_auth::{AccountView, ClientInfo, SessionTokens, SignedIn};
+use andiron_protocol::Timestamp;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::answer;
+use crate::app::AppRef;
+use crate::body::read_typed;
+use crate::client::client_info;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+
+/// Bytes of a body here: room for a profile, and none for a password of a megabyte.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Reads a request whose whole matter is a JSON body.
+pub(crate) async fn read_body<T: DeserializeOwned>(
+    app: &AppRef,
+    request: Request,
+) -> Result<(T, ClientInfo), ApiError> {
+    let (parts, body) = request.into_parts();
+    Parameters::read(parts.uri.query(), &[])?;
+    let read = read_typed(&parts.headers, body, BODY_BYTES_MAX, &app.options).await?;
+    Ok((read, client_info(&app.options, &parts)))
+}
+
+/// Reads a request that says everything by its path.
+pub(crate) fn read_plain(app: &AppRef, request: Request) -> Result<(Parts, ClientInfo), ApiError> {
+    let (parts, _) = request.into_parts();
+    Parameters::read(parts.uri.query(), &[])?;
+    let client = client_info(&app.options, &parts);
+    Ok((parts, client))
+}
+
+/// A session's tokens as they stand in answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionJson<'s> {
+    access_token: &'s str,
+    refresh_token: &'s str,
+    expires_at: Timestamp,
+    id: &'s str,
+}
+
+#[derive(Serialize)]
+struct SignedInJson<'s> {
+    account: AccountView<'s>,
+    session: SessionJson<'s>,
+}
+
+/// The answer of whatever signs in.
+pub(crate) fn signed_in(status: StatusCode, signed_in: &SignedIn) -> Response {
+    let SessionTokens {
+        access_token,
+        refresh_token,
+        expires_at,
+        id,
+    } = &signed_in.tokens;
+    let json = SignedInJson {
+        account: signed_in.account.view(),
+        session: SessionJson {
+            access_token: access_token.expose(),
+            refresh_token: refresh_token.expose(),
+            expires_at: *expires_at,
+            id,
+        },
+    };
+    answer::json_of(status, &json)
+}
