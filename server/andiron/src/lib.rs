@@ -16,6 +16,7 @@ mod local;
 mod local_api;
 mod log;
 mod project;
+mod rules_folder;
 mod server;
 
 pub mod cli;

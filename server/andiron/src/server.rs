@@ -12,10 +12,12 @@ use andiron_auth::{
     Accounts, AttemptLimits, AuthError, AuthOptions, HashCost, Rate, SecretText, ServiceKeys, SignUpPolicy,
 };
 use andiron_engine::{
-    Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, Surroundings, parse_index_file,
+    Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
+    parse_index_file,
 };
-use andiron_http::{App, HttpOptions, ServerInfo};
+use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::{CommitBody, DocumentPath, Map, Precondition, Value, Write, WriteKind};
+use andiron_rules::Limits;
 use andiron_store::StoreError;
 use andiron_store_sqlite::{SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
@@ -23,10 +25,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::AndironError;
-use crate::config::{ConfigError, Count, Durability, MetricsAccess, Settings, SignUp};
+use crate::config::{ConfigError, Count, Durability, MetricsAccess, RulesLimits, Settings, SignUp};
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::{Project, SOCKET_FILE};
+use crate::rules_folder::{RulesFolder, Verdict};
 
 /// The document that says that this folder has been served before, so that a key is given away only once.
 const STARTED: &str = "_server/started";
@@ -49,6 +52,9 @@ pub enum Reach {
 pub struct Server {
     engine: Engine,
     keys: ServiceKeys,
+    rules: RulesRevisions,
+    rules_folder: RulesFolder,
+    rules_verdict: Option<Verdict>,
     data: PathBuf,
     address: Option<SocketAddr>,
     first_key: Option<SecretText>,
@@ -83,9 +89,13 @@ impl Server {
         let (tell_failure, failed) = watch::channel(None);
         let engine = open_engine(project, &data, telling(surroundings, tell_failure))?;
         let keys = ServiceKeys::new(engine.clone());
+        let rules = RulesRevisions::new(engine.clone(), rules_limits(settings));
         let mut server = Self {
             engine,
             keys,
+            rules,
+            rules_folder: RulesFolder::new(project.folder()),
+            rules_verdict: None,
             data,
             address: None,
             first_key: None,
@@ -128,6 +138,11 @@ impl Server {
     /// Its service keys.
     pub fn keys(&self) -> &ServiceKeys {
         &self.keys
+    }
+
+    /// What became of the rules in the project's folder; `None` for a server that only its owner reaches.
+    pub(crate) fn rules_verdict(&self) -> Option<&Verdict> {
+        self.rules_verdict.as_ref()
     }
 
     /// The service key that was made because this is the first start on this folder; only the first call gives it.
@@ -179,8 +194,18 @@ impl Server {
         let info = ServerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        let rules = RulesAdministration {
+            revisions: self.rules.clone(),
+            save: {
+                let folder = self.rules_folder.clone();
+                Arc::new(move |files| folder.save(files))
+            },
+        };
         let mut listener = None;
         if reach == Reach::Network {
+            // Before anybody can ask for anything.
+            self.rules_verdict = Some(self.rules_folder.load(&self.engine, &self.rules).await?);
+            self.watch_rules(settings);
             let address = settings.listen;
             let listening = |source| AndironError::Listen { address, source };
             let bound = TcpListener::bind(address).await.map_err(listening)?;
@@ -193,6 +218,7 @@ impl Server {
             self.engine.clone(),
             self.keys.clone(),
             accounts.clone(),
+            rules,
             options.clone(),
             info,
         );
@@ -234,6 +260,22 @@ impl Server {
             ),
         }
         Ok(())
+    }
+
+    /// Takes up changes of the rules' files until the server stops.
+    fn watch_rules(&mut self, settings: &Settings) {
+        let watching =
+            self.rules_folder
+                .clone()
+                .watch(self.engine.clone(), self.rules.clone(), settings.rules_reload.0);
+        let stopped = self.stopped();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = watching => {}
+                () = stopped => {}
+            }
+            Ok(())
+        });
     }
 
     /// The local socket lies in the data folder, where commands look for it. A command that has the folder open for
@@ -360,6 +402,13 @@ fn engine_options(settings: &Settings, indexes: IndexPolicy) -> EngineOptions {
         streams_max: settings.query_streams.as_usize(),
         indexes,
         ..EngineOptions::default()
+    }
+}
+
+fn rules_limits(settings: &Settings) -> Limits {
+    match settings.rules_limits {
+        RulesLimits::Andiron => Limits::default(),
+        RulesLimits::Firebase => Limits::firebase_strict(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use andiron_auth::{Accounts, ServiceKeys};
-use andiron_engine::Engine;
+use andiron_engine::{Engine, RulesFiles, RulesRevisions};
 
 use crate::HttpOptions;
 use crate::metrics::{HttpMetrics, ProcessMetrics};
@@ -16,6 +16,16 @@ use crate::request_id::RequestIds;
 pub struct ServerInfo {
     /// The program's version, as in `0.1.0`.
     pub version: String,
+}
+
+/// The rules of a project, as administrators look after them.
+#[derive(Clone)]
+pub struct RulesAdministration {
+    /// What was ever in force.
+    pub revisions: RulesRevisions,
+    /// Puts files where the project's rules are read from, or says why it cannot. What is not among them and was read
+    /// from there before is to be gone afterwards.
+    pub save: Arc<dyn Fn(&RulesFiles) -> Result<(), String> + Send + Sync>,
 }
 
 /// The HTTP interface of one engine. Cheap to clone; all clones are the same.
@@ -30,6 +40,7 @@ pub(crate) struct AppParts {
     pub(crate) engine: Engine,
     pub(crate) keys: ServiceKeys,
     pub(crate) accounts: Accounts,
+    pub(crate) rules: RulesAdministration,
     pub(crate) options: HttpOptions,
     pub(crate) info: ServerInfo,
     pub(crate) metrics: HttpMetrics,
@@ -50,6 +61,7 @@ impl App {
         engine: Engine,
         keys: ServiceKeys,
         accounts: Accounts,
+        rules: RulesAdministration,
         options: HttpOptions,
         info: ServerInfo,
     ) -> Self {
@@ -74,6 +86,7 @@ impl App {
             engine,
             keys,
             accounts,
+            rules,
             options,
             info,
         }))

@@ -33,6 +33,7 @@ use crate::routes;
         (name = "Commits", description = "Several writes as one, and transactions."),
         (name = "Accounts", description = "Signing up and in, sessions, and what people do with their own accounts. An access token goes into `Authorization: Bearer`."),
         (name = "Administration of accounts", description = "For administrators: accounts with the role `owner` or `editor` (or, to look, `viewer`), service keys, and the owner of the server."),
+        (name = "Rules", description = "Who may do what. For service keys and administrators."),
         (name = "Administration", description = "For service keys and the owner of the server."),
         (name = "Health", description = "For what watches the server."),
         (name = "Reference", description = "What you are reading."),

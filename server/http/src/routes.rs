@@ -15,6 +15,7 @@ mod documents_write;
 mod health;
 mod query;
 mod reference;
+mod rules;
 mod well_known;
 
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -42,6 +43,14 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(admin::revoke_key),
         routes!(admin::list_indexes),
         routes!(admin::info),
+        routes!(rules::read, rules::publish),
+        routes!(rules::check),
+        routes!(rules::test),
+        routes!(rules::explain),
+        routes!(rules::roll_back),
+        routes!(rules::list_revisions),
+        routes!(rules::read_revision),
+        routes!(rules::compare_revisions),
         routes!(admin_accounts::list_accounts, admin_accounts::create_account),
         routes!(
             admin_accounts::get_account,

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{ServeArguments, output};
 use crate::project::Project;
+use crate::rules_folder::Verdict;
 use crate::server::{Reach, Server};
 use crate::{AndironError, log};
 
@@ -86,6 +87,9 @@ fn greeting(
         let _ = writeln!(text, "  {name:<8} {value}");
     };
     line("data", &server.data_folder().display().to_string());
+    if let Some(verdict) = server.rules_verdict() {
+        line("rules", &rules_line(verdict));
+    }
     line("manual", &format!("http://{address}/api/v1/docs"));
     line("console", "missing: this build has none; the API has everything");
     if let Some(key) = key {
@@ -109,6 +113,33 @@ fn greeting(
     // Sets it off from the log on a terminal, and tells programs that this is all.
     text.push('\n');
     text
+}
+
+fn rules_line(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::InForce {
+            revision,
+            files,
+            warnings,
+        } => {
+            let warnings = match warnings {
+                0 => String::new(),
+                1 => ", 1 warning".to_owned(),
+                count => format!(", {count} warnings"),
+            };
+            format!("{} (revision {revision}{warnings})", files.join(", "))
+        }
+        Verdict::Refused { revision } => {
+            let instead = match revision {
+                Some(revision) => format!("revision {revision} is in force"),
+                None => "everything is denied but to service keys".to_owned(),
+            };
+            format!("have errors, so {instead}; `andiron rules check` tells more")
+        }
+        Verdict::Missing => {
+            "none, so everything is denied but to service keys; `andiron init` writes a file".to_owned()
+        }
+    }
 }
 
 /// Plain HTTP is for this machine; beyond it a proxy has to encrypt.

@@ -29,6 +29,8 @@ pub struct Settings {
     pub indexes_file: PathBuf,
     pub indexes_per_collection: u64,
     pub indexes_unused: Duration,
+    pub rules_limits: RulesLimits,
+    pub rules_reload: Period,
     pub memory_cache: ByteCount,
     pub memory_mapped: ByteCount,
     pub http_connections: Count,
@@ -76,6 +78,15 @@ pub enum MetricsAccess {
     Everyone,
 }
 
+/// What rules may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RulesLimits {
+    /// As much as is safe here.
+    Andiron,
+    /// As much as Firebase's hosted service lets them.
+    Firebase,
+}
+
 /// Who may make an account by signing up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignUp {
@@ -120,6 +131,10 @@ pub enum LogLevel {
 
 named_setting!(MetricsAccess, "`admin` or `everyone`", "admin" => Self::Admin, "everyone" => Self::Everyone);
 named_setting!(
+    RulesLimits, "`andiron` or `firebase`",
+    "andiron" => Self::Andiron, "firebase" => Self::Firebase,
+);
+named_setting!(
     SignUp, "`open`, `closed` or `invitation`",
     "open" => Self::Open, "closed" => Self::Closed, "invitation" => Self::Invitation,
 );
@@ -153,6 +168,8 @@ impl Default for Settings {
             indexes_file: PathBuf::from("andiron.indexes.json"),
             indexes_per_collection: 12,
             indexes_unused: Duration::from_secs(7 * 24 * 3600),
+            rules_limits: RulesLimits::Andiron,
+            rules_reload: Period(Duration::from_millis(500)),
             memory_cache: ByteCount(16 << 20),
             memory_mapped: ByteCount(2 << 30),
             http_connections: Count(10_000),
@@ -281,6 +298,11 @@ settings! {
         "Indexes that the server builds by itself, at most, for collections of one name. 0 builds none.";
     "indexes.unused" indexes_unused: Duration,
         "How long an index that the server built by itself stays without being used.";
+    "rules.limits" rules_limits: RulesLimits,
+        "What rules may cost. `firebase`: what Firebase's hosted service allows, so that rules which are to\n\
+         run there too fail here where they would fail there.";
+    "rules.reload" rules_reload: Period,
+        "How often the rules' files are looked at for changes.";
     "memory.cache" memory_cache: ByteCount,
         "The cache of documents that are read often. 0 turns it off.";
     "memory.mapped" memory_mapped: ByteCount,

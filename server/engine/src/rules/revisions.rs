@@ -245,6 +245,14 @@ impl RulesRevisions {
         Ok(Some(revision))
     }
 
+    /// Puts files into force without keeping them, where nothing can be kept: they are again what is read at the next
+    /// start. Files with errors are passed over.
+    pub fn enforce_unkept(&self, files: &RulesFiles) {
+        if let Some(rules) = CheckedRules::of(files, &self.limits).into_rules("unkept".to_owned()) {
+            self.engine.set_rules(Some(Arc::new(rules)));
+        }
+    }
+
     /// The newest revision, which is the one in force unless it could not be.
     ///
     /// # Errors

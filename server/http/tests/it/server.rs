@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use andiron_auth::{Accounts, AttemptLimits, AuthOptions, HashCost, Rate, ServiceKeys};
-use andiron_engine::{Engine, EngineOptions, Surroundings};
-use andiron_http::{App, HttpOptions, ServerInfo};
+use andiron_engine::{Engine, EngineOptions, RulesRevisions, Surroundings};
+use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::Timestamp;
+use andiron_rules::Limits;
 use andiron_store::memory::MemoryStore;
 use axum::Router;
 use tokio::net::TcpListener;
@@ -119,7 +120,11 @@ impl Server {
         let info = ServerInfo {
             version: "0.0.0-test".to_owned(),
         };
-        let app = App::new(engine.clone(), keys, accounts.clone(), options.clone(), info);
+        let rules = RulesAdministration {
+            revisions: RulesRevisions::new(engine.clone(), Limits::default()),
+            save: Arc::new(|_| Ok(())),
+        };
+        let app = App::new(engine.clone(), keys, accounts.clone(), rules, options.clone(), info);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
