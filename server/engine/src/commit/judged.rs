@@ -82,9 +82,10 @@ pub(super) fn judge_commit(
     let operations: Vec<_> = writes.chain(gets).collect();
     judge.decide_all(&operations, &mut known, read)??;
 
+    let mut lookups = Vec::new();
     let queries_since = match snapshot {
         Some(snapshot) if !body.queries.is_empty() => {
-            judge_queries(judge, body, unmet, read, snapshot)?;
+            lookups = judge_queries(judge, body, unmet, read, snapshot)?;
             Some(snapshot.version()?)
         }
         _ => None,
@@ -114,16 +115,19 @@ pub(super) fn judge_commit(
         };
         withheld.push(is_withheld);
     }
-    let lookups = known.versions().iter().chain(after.versions());
+    lookups.extend(checks(&known).chain(checks(&after)));
     Ok(Judgement {
-        lookups: lookups
-            .map(|(path, version)| ReadCheck {
-                path: path.clone(),
-                version: *version,
-            })
-            .collect(),
+        lookups,
         queries_since,
         withheld,
+    })
+}
+
+/// That what was looked up still is as it was.
+fn checks(known: &Known) -> impl Iterator<Item = ReadCheck> {
+    known.versions().iter().map(|(path, version)| ReadCheck {
+        path: path.clone(),
+        version: *version,
     })
 }
 
@@ -154,7 +158,8 @@ fn operation<'a>(write: &'a Write, document: &'a Working) -> Operation<'a> {
     }
 }
 
-/// Judges the queries of a commit, and finds out whether one's result has changed for this caller.
+/// Judges the queries of a commit, and finds out whether one's result has changed for this caller. Comes back with what
+/// was looked up.
 ///
 /// The store could only say whether a document of the query has changed, be it one that the caller does not know of.
 fn judge_queries(
@@ -163,7 +168,8 @@ fn judge_queries(
     unmet: &mut Unmet<'_>,
     read: ReadDocument<'_>,
     snapshot: &dyn Snapshot,
-) -> Result<(), EngineError> {
+) -> Result<Vec<ReadCheck>, EngineError> {
+    let mut lookups = Vec::new();
     for (index, expected) in body.queries.iter().enumerate() {
         let mut list = ListJudge::begin(judge, &expected.query, read)?;
         if has_changed(&mut list, &expected.query, expected.version, read, snapshot)? {
@@ -172,8 +178,9 @@ fn judge_queries(
                 path: None,
             })?;
         }
+        lookups.extend(checks(list.known()));
     }
-    Ok(())
+    Ok(lookups)
 }
 
 /// Whether a document that may be listed has come to a query's result, has changed in it or has left it after a version;

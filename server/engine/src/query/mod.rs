@@ -229,7 +229,7 @@ impl Context {
             }
             let outlet = Outlet::new(if is_trial { &mut trial } else { &mut *sink }, query);
             let judge = list.as_mut();
-            let followed = self.follow(&request, &route, bounds, snapshot, judge, &mut reads, outlet);
+            let followed = follow(&request, &route, bounds, snapshot, judge, &mut reads, outlet);
             if reads.is_trial_over() || trial.is_over() {
                 return Ok(None);
             }
@@ -259,34 +259,6 @@ impl Context {
                 plan,
             }))
         })
-    }
-
-    /// Follows a route for one page.
-    fn follow(
-        &self,
-        request: &Request<'_>,
-        route: &Route<'_>,
-        bounds: PageBounds,
-        snapshot: &dyn Snapshot,
-        judge: Option<&mut ListJudge>,
-        reads: &mut Reads,
-        outlet: Outlet<'_, '_>,
-    ) -> Result<Followed, EngineError> {
-        if request.is_reversed {
-            let mut page = LastPage::new(outlet, bounds, self.shared.options.query.sort_bytes_max);
-            executor::execute(request, route, bounds.wanted(), snapshot, judge, reads, &mut page)?;
-            Ok(Followed {
-                returned: page.finish()?,
-                last: None,
-            })
-        } else {
-            let mut page = Page::new(outlet, bounds);
-            executor::execute(request, route, bounds.wanted(), snapshot, judge, reads, &mut page)?;
-            Ok(Followed {
-                returned: page.outlet.returned,
-                last: page.last.filter(|_| page.has_more),
-            })
-        }
     }
 
     /// What the rules say about the query as a whole; `None` if the caller passes all of them.
@@ -414,6 +386,33 @@ impl Context {
         self.options
             .explain
             .then(|| plan::explain(request, route, reads, returned, indexes))
+    }
+}
+
+/// Follows a route for one page.
+fn follow(
+    request: &Request<'_>,
+    route: &Route<'_>,
+    bounds: PageBounds,
+    snapshot: &dyn Snapshot,
+    judge: Option<&mut ListJudge>,
+    reads: &mut Reads,
+    outlet: Outlet<'_, '_>,
+) -> Result<Followed, EngineError> {
+    if request.is_reversed {
+        let mut page = LastPage::new(outlet, bounds, reads.sort_bytes_max());
+        executor::execute(request, route, bounds.wanted(), snapshot, judge, reads, &mut page)?;
+        Ok(Followed {
+            returned: page.finish()?,
+            last: None,
+        })
+    } else {
+        let mut page = Page::new(outlet, bounds);
+        executor::execute(request, route, bounds.wanted(), snapshot, judge, reads, &mut page)?;
+        Ok(Followed {
+            returned: page.outlet.returned,
+            last: page.last.filter(|_| page.has_more),
+        })
     }
 }
 

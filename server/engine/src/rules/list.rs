@@ -95,6 +95,11 @@ impl ListJudge {
         self.judges_documents
     }
 
+    /// What was looked up and is not forgotten.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
     /// Whether nothing is kept from the caller.
     pub(crate) fn admits_all(&self) -> bool {
         !self.judges_documents && self.filter.is_none()
