@@ -39,7 +39,7 @@ mod observe;
 pub(crate) mod operator;
 mod pattern;
 pub(crate) mod request;
-mod time;
+pub(crate) mod time;
 pub(crate) mod value;
 
 pub use conform::Mismatch;

@@ -1,6 +1,7 @@
 //! What the fuzz targets of this crate run, behind the feature `fuzzing`: functions from any bytes to nothing, which panic
 //! where a promise is broken.
 
+mod draw;
 mod lists;
 
 use std::collections::HashSet;

@@ -11,6 +11,7 @@
 //! Everything is said of the documents that the query can return: what its filter demands of every document is known
 //! while the rules are evaluated.
 
+mod access;
 mod condition;
 mod constant;
 mod decide;
@@ -19,6 +20,7 @@ mod facts;
 mod interpret;
 mod matching;
 mod method;
+mod outcome;
 mod project;
 mod prove;
 mod relate;

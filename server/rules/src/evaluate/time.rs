@@ -5,9 +5,9 @@ use super::value::NANOS_PER_SECOND;
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 
 /// 0001-01-01T00:00:00Z.
-const TIMESTAMP_MIN: i128 = -62_135_596_800 * NANOS_PER_SECOND;
+pub(crate) const TIMESTAMP_MIN: i128 = -62_135_596_800 * NANOS_PER_SECOND;
 /// Behind 9999-12-31T23:59:59.999999999Z.
-const TIMESTAMP_END: i128 = 253_402_300_800 * NANOS_PER_SECOND;
+pub(crate) const TIMESTAMP_END: i128 = 253_402_300_800 * NANOS_PER_SECOND;
 /// Ten thousand years, as long as a duration may be.
 const DURATION_MAX: i128 = 315_576_000_000 * NANOS_PER_SECOND;
 

@@ -10,21 +10,20 @@
 
 use std::rc::Rc;
 
-use andiron_protocol::FieldPath;
 use smallvec::SmallVec;
 
 use super::condition::{self, ConditionKind, Shared};
 use super::facts::Facts;
 use super::matching::Captured;
-use super::term::{self, CASES_MAX, Field, Partial, Term};
+use super::term::{self, Partial, Term};
 use super::test::Relation;
 use crate::check::FunctionId;
 use crate::evaluate::context::Context;
-use crate::evaluate::core::{Body, Core, MethodCall, Node, NodeId, NodeKind, PathPiece, Wanted};
+use crate::evaluate::core::{Body, Core, MethodCall, Node, NodeId, NodeKind, PathPiece};
 use crate::evaluate::interpret::not_a_list;
 use crate::evaluate::lookup::Lookups;
 use crate::evaluate::method::push_part;
-use crate::evaluate::value::{Object, Octets, Part, Path, Text, Value};
+use crate::evaluate::value::{Octets, Part, Path, Text, Value};
 use crate::evaluate::{Documents, EVALUATION_DEPTH_MAX, EvaluationError, Fault, Request, function, operator};
 use crate::language::{Builtin, BuiltinId, Kind, Kinds};
 use crate::limits::Limits;
@@ -303,74 +302,6 @@ impl<'a> Interpreter<'a> {
         if needs { Err(Partial::Needs) } else { Ok(values) }
     }
 
-    /// Some value, if these have one.
-    pub(crate) fn opaque_of(&mut self, values: &[Partial<'a>], span: Span) -> Partial<'a> {
-        let defined = term::are_defined(values, span);
-        if matches!(defined.kind, ConditionKind::Failed | ConditionKind::Known(false)) {
-            return self.fail(Fault::Null, span);
-        }
-        Partial::opaque(defined)
-    }
-
-    /// A bool that nobody knows, if these have a value.
-    pub(crate) fn unclear_of(&mut self, values: &[Partial<'a>], span: Span) -> Partial<'a> {
-        let defined = term::are_defined(values, span);
-        self.of_condition(condition::unclear(defined, span), span)
-    }
-
-    /// A condition as a value.
-    pub(crate) fn of_condition(&mut self, condition: Shared, span: Span) -> Partial<'a> {
-        match condition.kind {
-            ConditionKind::Known(truth) => Partial::bool(truth),
-            ConditionKind::Failed => self.fail(Fault::Null, span),
-            _ => Partial::term(Term::Condition(condition)),
-        }
-    }
-
-    /// A value as a condition.
-    pub(crate) fn truth(&mut self, value: Partial<'a>, operator: &str, span: Span) -> Result<Shared, Stop> {
-        let term = match value {
-            Partial::Known(Value::Bool(truth)) => return Ok(condition::known(truth)),
-            Partial::Known(Value::Null) => return self.no_truth(Fault::Null, span),
-            Partial::Known(other) => {
-                let gap = if operator.is_empty() { "" } else { " " };
-                let received = format!("{operator}{gap}{}", other.type_name());
-                return self.no_truth(Fault::unsupported(received, format!("{operator}{gap}bool")), span);
-            }
-            Partial::Failed(error) => return Err(Stop::Error(error)),
-            Partial::Needs => return Err(Stop::Needs),
-            Partial::Unknown(term) => term,
-        };
-        match &*term {
-            Term::Condition(condition) => Ok(Rc::clone(condition)),
-            Term::Field(field) => Ok(term::field_test(&field.path, Relation::IsTrue, span)),
-            Term::Cases(cases, _) => {
-                let mut choices = Vec::with_capacity(cases.len());
-                for (guard, value) in cases {
-                    match self.truth(value.clone(), operator, span) {
-                        Ok(then) => choices.push((Rc::clone(guard), then)),
-                        Err(Stop::Needs) => return Err(Stop::Needs),
-                        Err(Stop::Error(_)) => {}
-                    }
-                }
-                Ok(condition::choice(choices))
-            }
-            Term::Opaque { defined } => Ok(condition::unclear(Rc::clone(defined), span)),
-            Term::Id => self.no_truth(
-                Fault::unsupported(format!("{operator} string"), format!("{operator} bool")),
-                span,
-            ),
-            Term::Request | Term::Document | Term::Data | Term::Keys(_) | Term::List(_, _) => self.no_truth(
-                Fault::unsupported(format!("{operator} map"), format!("{operator} bool")),
-                span,
-            ),
-        }
-    }
-
-    fn no_truth(&mut self, fault: Fault, span: Span) -> Result<Shared, Stop> {
-        Err(Stop::Error(Box::new(EvaluationError { fault, span })))
-    }
-
     fn not(&mut self, operand: Partial<'a>, span: Span) -> Partial<'a> {
         match self.truth(operand, "!", span) {
             Ok(condition) => self.of_condition(condition::not(&condition), span),
@@ -433,244 +364,6 @@ impl<'a> Interpreter<'a> {
         let (then, otherwise) = (self.eval(then, base), self.eval(otherwise, base));
         let negation = condition::not(&condition);
         self.cases([(condition, then), (negation, otherwise)], span)
-    }
-
-    /// The value behind the guard that is true.
-    pub(crate) fn cases(
-        &mut self,
-        cases: impl IntoIterator<Item = (Shared, Partial<'a>)>,
-        span: Span,
-    ) -> Partial<'a> {
-        let mut kept: Vec<(Shared, Partial<'a>)> = Vec::new();
-        let mut error = None;
-        for (guard, value) in cases {
-            match (&guard.kind, value) {
-                (ConditionKind::Known(false) | ConditionKind::Failed, _) => {}
-                (ConditionKind::Known(true), value) => return value,
-                (_, Partial::Needs) => return Partial::Needs,
-                (_, Partial::Failed(failed)) => error = error.or(Some(failed)),
-                (_, Partial::Unknown(term)) => match &*term {
-                    Term::Cases(inner, _) => {
-                        for (inner_guard, value) in inner {
-                            let guard = condition::all([Rc::clone(&guard), Rc::clone(inner_guard)]);
-                            kept.push((guard, value.clone()));
-                        }
-                    }
-                    _ => kept.push((guard, Partial::Unknown(term))),
-                },
-                (_, value) => kept.push((guard, value)),
-            }
-        }
-        match (kept.len(), error) {
-            (0, Some(error)) => Partial::Failed(error),
-            (0, None) => self.fail(Fault::Null, span),
-            (..=CASES_MAX, _) => Partial::cases(kept),
-            _ => {
-                let defined = condition::any(
-                    kept.into_iter()
-                        .map(|(guard, value)| condition::all([guard, value.is_defined(span)])),
-                );
-                Partial::opaque(defined)
-            }
-        }
-    }
-
-    /// Does something to each case of a value, if it has several.
-    pub(crate) fn for_each_case(
-        &mut self,
-        value: &Partial<'a>,
-        span: Span,
-        mut apply: impl FnMut(&mut Self, Partial<'a>) -> Partial<'a>,
-    ) -> Option<Partial<'a>> {
-        let Partial::Unknown(term) = value else {
-            return None;
-        };
-        let Term::Cases(cases, _) = &**term else {
-            return None;
-        };
-        let applied: Vec<_> = cases
-            .iter()
-            .map(|(guard, value)| (Rc::clone(guard), apply(self, value.clone())))
-            .collect();
-        Some(self.cases(applied, span))
-    }
-
-    /// A field of the document's data, below another or at its top.
-    pub(crate) fn field(&mut self, base: Option<&Field>, name: &str, may_mistype: bool) -> Partial<'a> {
-        let path = match base {
-            Some(field) => super::test::member(&field.path, name),
-            None => FieldPath::from_segments(vec![name.to_owned()]).ok(),
-        };
-        let Some(path) = path else {
-            // No document has a field of such a name, but that is not for the rules to know.
-            return Partial::opaque(condition::known(true));
-        };
-        if let Some(value) = self.facts.value(&path) {
-            return Partial::Known(Value::from_stored(value));
-        }
-        Partial::term(Term::Field(Field {
-            path,
-            may_mistype: may_mistype || base.is_some_and(|field| field.may_mistype),
-        }))
-    }
-
-    /// `object.name`, or `object?.name`
-    fn member(&mut self, object: Partial<'a>, name: &str, is_safe: bool, span: Span) -> Partial<'a> {
-        let term = match &object {
-            Partial::Known(value) => {
-                return match value.member(name) {
-                    Ok(value) => Partial::Known(value),
-                    Err(Fault::Null | Fault::UndefinedProperty(_)) if is_safe => Partial::Known(Value::Null),
-                    Err(fault) => self.fail(fault, span),
-                };
-            }
-            Partial::Failed(_) | Partial::Needs => return object,
-            Partial::Unknown(term) => Rc::clone(term),
-        };
-        let undefined = || Fault::UndefinedProperty(name.into());
-        match &*term {
-            Term::Request if name == "path" => Partial::opaque(condition::known(true)),
-            Term::Request => match Object::Request(self.request).get(name) {
-                Some(value) => Partial::Known(value),
-                None if is_safe => Partial::Known(Value::Null),
-                None => self.fail(undefined(), span),
-            },
-            Term::Document => match name {
-                "data" => Partial::term(Term::Data),
-                "id" => match self.facts.id() {
-                    Some(id) => Partial::Known(Value::string(id)),
-                    None => Partial::term(Term::Id),
-                },
-                "__name__" => Partial::opaque(condition::known(true)),
-                _ if is_safe => Partial::Known(Value::Null),
-                _ => self.fail(undefined(), span),
-            },
-            Term::Data => {
-                let field = self.field(None, name, false);
-                if is_safe {
-                    self.or_null(field, condition::known(true), span)
-                } else {
-                    field
-                }
-            }
-            Term::Field(base) => {
-                let field = self.field(Some(base), name, false);
-                if is_safe {
-                    self.or_null(field, term::is_there(&base.path, span), span)
-                } else {
-                    field
-                }
-            }
-            Term::Cases(_, _) => self
-                .for_each_case(&object, span, |this, value| {
-                    this.member(value, name, is_safe, span)
-                })
-                .unwrap_or(object),
-            Term::Id | Term::Keys(_) | Term::Condition(_) | Term::List(_, _) if !is_safe => {
-                self.fail(undefined(), span)
-            }
-            _ => self.opaque_of(&[object], span),
-        }
-    }
-
-    /// A field, or null if only it is missing.
-    fn or_null(&mut self, field: Partial<'a>, base_is_there: Shared, span: Span) -> Partial<'a> {
-        let path = match &field {
-            Partial::Unknown(term) => match &**term {
-                Term::Field(field) => field.path.clone(),
-                _ => return field,
-            },
-            _ => return field,
-        };
-        let is_there = term::is_there(&path, span);
-        let is_missing = condition::all([base_is_there, condition::not(&is_there)]);
-        self.cases(
-            [(is_there, field), (is_missing, Partial::Known(Value::Null))],
-            span,
-        )
-    }
-
-    /// `object[index]`
-    fn index(&mut self, object: Partial<'a>, index: Partial<'a>, span: Span) -> Partial<'a> {
-        if let Some(result) = self.for_each_case(&object, span, |this, object| {
-            this.index(object, index.clone(), span)
-        }) {
-            return result;
-        }
-        if let Some(result) = self.for_each_case(&index, span, |this, index| {
-            this.index(object.clone(), index, span)
-        }) {
-            return result;
-        }
-        match (&object, &index) {
-            (Partial::Known(object), Partial::Known(index)) => {
-                let result = operator::index(object, index, &mut self.context);
-                self.done(result, span)
-            }
-            (Partial::Known(Value::Map(map)), Partial::Unknown(_)) if map.len() <= CASES_MAX => {
-                // One case for each key.
-                let mut cases = Vec::with_capacity(map.len());
-                for (key, value) in map.iter() {
-                    let is_key = self.binary(
-                        crate::syntax::BinaryOperator::Equal,
-                        index.clone(),
-                        Partial::Known(Value::String(key)),
-                        span,
-                    );
-                    match self.truth(is_key, "", span) {
-                        Ok(guard) => cases.push((guard, Partial::Known(value))),
-                        Err(_) => return self.opaque_of(&[index], span),
-                    }
-                }
-                self.cases(cases, span)
-            }
-            (Partial::Unknown(term), Partial::Known(Value::String(name))) => match &**term {
-                Term::Data | Term::Request | Term::Document => self.member(object.clone(), name, false, span),
-                Term::Field(base) => self.field(Some(base), name, true),
-                _ => self.opaque_of(&[object, index], span),
-            },
-            _ => self.opaque_of(&[object, index], span),
-        }
-    }
-
-    fn is(&mut self, value: Partial<'a>, wanted: &Wanted, span: Span) -> Partial<'a> {
-        let kinds = match (&value, wanted) {
-            (Partial::Failed(_) | Partial::Needs, _) => return value,
-            // A declared type may have conditions of its own.
-            (_, Wanted::Type(_)) => {
-                self.is_metered = false;
-                return self.unclear_of(&[value], span);
-            }
-            (Partial::Known(value), Wanted::Kinds(kinds)) => return Partial::bool(kinds.has(value.kind())),
-            (_, Wanted::Kinds(kinds)) => *kinds,
-        };
-        if let Some(result) = self.for_each_case(&value, span, |this, value| this.is(value, wanted, span)) {
-            return result;
-        }
-        self.is_of(&value, kinds, span)
-    }
-
-    /// Whether something that is not known is of these types.
-    pub(crate) fn is_of(&mut self, value: &Partial<'a>, kinds: Kinds, span: Span) -> Partial<'a> {
-        let Partial::Unknown(term) = value else {
-            return self.unclear_of(std::slice::from_ref(value), span);
-        };
-        let certain = match &**term {
-            Term::Request | Term::Document | Term::Data => Kind::Map,
-            Term::Id => Kind::String,
-            Term::Keys(_) | Term::List(_, _) => Kind::List,
-            Term::Condition(_) => Kind::Bool,
-            Term::Field(field) => {
-                let test = term::field_test(&field.path, Relation::Is(kinds), span);
-                return self.of_condition(test, span);
-            }
-            Term::Opaque { .. } | Term::Cases(_, _) => {
-                return self.unclear_of(std::slice::from_ref(value), span);
-            }
-        };
-        let guard = value.is_defined(span);
-        let result = condition::choice([(guard, condition::known(kinds.has(certain)))]);
-        self.of_condition(result, span)
     }
 
     #[inline(never)]

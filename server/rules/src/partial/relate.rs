@@ -5,8 +5,9 @@ use andiron_protocol::{FieldRef, Operator, Value as Stored};
 use super::condition::{self, Shared};
 use super::constant::{Forms, forms, micros};
 use super::interpret::{Interpreter, Stop};
-use super::term::{self, CASES_MAX, Partial, Term};
+use super::term::{self, CASES_MAX, Moment, Partial, Term};
 use super::test::{Relation, Test};
+use crate::evaluate::time::{TIMESTAMP_END, TIMESTAMP_MIN};
 use crate::evaluate::value::Value;
 use crate::evaluate::{Fault, operator};
 use crate::language::{Kind, Kinds};
@@ -55,8 +56,80 @@ impl<'a> Interpreter<'a> {
             | BinaryOperator::Greater
             | BinaryOperator::GreaterOrEqual => self.ordered(operator, left, right, span),
             BinaryOperator::In => self.is_in(left, right, span),
-            _ => self.opaque_of(&[left, right], span),
+            _ => self.arithmetic(operator, left, right, span),
         }
+    }
+
+    /// `left + right` and the like: timestamps are moved and measured, of all else nothing is known.
+    fn arithmetic(
+        &mut self,
+        operator: BinaryOperator,
+        left: Partial<'a>,
+        right: Partial<'a>,
+        span: Span,
+    ) -> Partial<'a> {
+        let path = |term: &Term<'a>| match term {
+            Term::Field(field) => Some(field.path.clone()),
+            _ => None,
+        };
+        let moment = match (operator, &left, &right) {
+            (BinaryOperator::Add, Partial::Unknown(term), Partial::Known(Value::Duration(length)))
+            | (BinaryOperator::Add, Partial::Known(Value::Duration(length)), Partial::Unknown(term)) => {
+                path(term).map(|path| (path, false, *length, Kind::Timestamp))
+            }
+            (BinaryOperator::Subtract, Partial::Unknown(term), Partial::Known(Value::Duration(length))) => {
+                path(term).map(|path| (path, false, -*length, Kind::Timestamp))
+            }
+            (BinaryOperator::Subtract, Partial::Unknown(term), Partial::Known(Value::Timestamp(other))) => {
+                path(term).map(|path| (path, false, -*other, Kind::Duration))
+            }
+            (BinaryOperator::Subtract, Partial::Known(Value::Timestamp(other)), Partial::Unknown(term)) => {
+                path(term).map(|path| (path, true, *other, Kind::Duration))
+            }
+            _ => None,
+        };
+        match moment {
+            Some((path, is_turned, offset, kind)) => Partial::term(Term::Moment(Moment {
+                path,
+                is_turned,
+                offset,
+                kind,
+            })),
+            None => self.opaque_of(&[left, right], span),
+        }
+    }
+
+    /// A moment compared with a known value; `None` if no test says that.
+    fn ordered_moment(
+        &mut self,
+        operator: Operator,
+        moment: &Moment,
+        value: &Value<'a>,
+        span: Span,
+    ) -> Option<Shared> {
+        let limit = match (moment.kind, value) {
+            (Kind::Timestamp, Value::Timestamp(nanos)) | (Kind::Duration, Value::Duration(nanos)) => *nanos,
+            _ => return None,
+        };
+        let test = |operator, nanos| {
+            let (operator, constant) = timestamp_bound(operator, nanos)?;
+            let relation = Relation::Ordered(operator, constant);
+            Some(term::field_test(&moment.path, relation, span))
+        };
+        let compared = if moment.is_turned {
+            test(turned(operator), moment.offset - limit)?
+        } else {
+            test(operator, limit - moment.offset)?
+        };
+        // A sum beyond the years that there are is an error.
+        let fits = match moment.kind {
+            Kind::Timestamp if moment.offset > 0 => test(Operator::Less, TIMESTAMP_END - moment.offset)?,
+            Kind::Timestamp if moment.offset < 0 => {
+                test(Operator::GreaterOrEqual, TIMESTAMP_MIN - moment.offset)?
+            }
+            _ => return Some(compared),
+        };
+        Some(condition::choice([(fits, compared)]))
     }
 
     /// `left == right`
@@ -135,6 +208,7 @@ impl<'a> Interpreter<'a> {
                 _ => true,
             },
             Term::Keys(_) => kind != Kind::List,
+            Term::Moment(moment) => kind != moment.kind,
             Term::Opaque { .. } | Term::Cases(_, _) => false,
         };
         let defined = term::are_defined([&left, &right], span);
@@ -184,6 +258,15 @@ impl<'a> Interpreter<'a> {
         let field = match &**term {
             Term::Field(field) => FieldRef::Field(field.path.clone()),
             Term::Id => FieldRef::Id,
+            Term::Moment(moment) if value.kind() != moment.kind => {
+                return self.no_order(operator, value, span);
+            }
+            Term::Moment(moment) => {
+                return match self.ordered_moment(wanted, moment, value, span) {
+                    Some(condition) => self.of_condition(condition, span),
+                    None => self.unclear_of(&[left, right], span),
+                };
+            }
             Term::Opaque { .. } | Term::Cases(_, _) => return self.unclear_of(&[left, right], span),
             // These have no order.
             Term::Request
@@ -206,14 +289,9 @@ impl<'a> Interpreter<'a> {
             _ if field == FieldRef::Id => return self.no_order(operator, value, span),
             Value::Int(number) => (wanted, Stored::Integer(*number)),
             Value::Float(number) => (wanted, Stored::Double(*number)),
-            Value::Timestamp(nanos) => match micros(*nanos) {
-                (None, _) => return self.unclear_of(&[left, right], span),
-                (Some(moment), true) => (wanted, Stored::Timestamp(moment)),
-                // Documents hold whole microseconds, and the moment lies behind this one.
-                (Some(moment), false) if matches!(wanted, Operator::Less | Operator::LessOrEqual) => {
-                    (Operator::LessOrEqual, Stored::Timestamp(moment))
-                }
-                (Some(moment), false) => (Operator::Greater, Stored::Timestamp(moment)),
+            Value::Timestamp(nanos) => match timestamp_bound(wanted, *nanos) {
+                Some(bound) => bound,
+                None => return self.unclear_of(&[left, right], span),
             },
             _ => return self.no_order(operator, value, span),
         };
@@ -370,6 +448,19 @@ impl<'a> Interpreter<'a> {
             _ => has,
         }
     }
+}
+
+/// What a comparison with a moment comes to for timestamps of documents, which are whole microseconds; `None` if there is
+/// no such moment.
+fn timestamp_bound(operator: Operator, nanos: i128) -> Option<(Operator, Stored)> {
+    let (moment, is_whole) = micros(nanos);
+    let constant = Stored::Timestamp(moment?);
+    Some(match operator {
+        _ if is_whole => (operator, constant),
+        // The moment lies behind this microsecond.
+        Operator::Less | Operator::LessOrEqual => (Operator::LessOrEqual, constant),
+        _ => (Operator::Greater, constant),
+    })
 }
 
 /// The operator with its sides exchanged.

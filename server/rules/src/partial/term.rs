@@ -42,6 +42,8 @@ pub(crate) enum Term<'a> {
     Data,
     /// A field of the data; it fails if the document does not have it.
     Field(Field),
+    /// A field that is a timestamp, moved or measured; it fails if the field is none.
+    Moment(Moment),
     /// The document's id.
     Id,
     /// The keys of a map: of `resource.data` without a field.
@@ -63,6 +65,18 @@ pub(crate) struct Field {
     pub(crate) path: FieldPath,
     /// Whether it being missing may be another error than that: `m['k']` of a list `m`.
     pub(crate) may_mistype: bool,
+}
+
+/// A timestamp of the document with a duration added, or how long it lies behind or before another.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    pub(crate) path: FieldPath,
+    /// Whether it is how long the field lies before `offset`; otherwise `offset` is added to the field.
+    pub(crate) is_turned: bool,
+    /// Nanoseconds: of a duration, or of a timestamp since 1970.
+    pub(crate) offset: i128,
+    /// `timestamp` or `duration`.
+    pub(crate) kind: Kind,
 }
 
 impl<'a> Partial<'a> {
@@ -118,6 +132,8 @@ impl<'a> Partial<'a> {
                     condition::known(true)
                 }
                 Term::Field(field) => is_there(&field.path, span),
+                // The sum may lie outside of the years that there are.
+                Term::Moment(moment) => condition::unclear(is_timestamp(&moment.path, span), span),
                 Term::Keys(Some(path)) => is_map(path, span),
                 Term::Condition(condition) => condition::is_defined(condition),
                 Term::Cases(cases, _) => condition::any(
@@ -150,6 +166,11 @@ pub(crate) fn are_defined<'p, 'a: 'p>(
 /// Whether a field is there.
 pub(crate) fn is_there(path: &FieldPath, span: Span) -> Shared {
     field_test(path, Relation::Exists, span)
+}
+
+/// Whether a field is a timestamp; it fails if the field is not there.
+pub(crate) fn is_timestamp(path: &FieldPath, span: Span) -> Shared {
+    field_test(path, Relation::Is(Kinds::only(Kind::Timestamp)), span)
 }
 
 /// Whether a field is a map; it fails if the field is not there.

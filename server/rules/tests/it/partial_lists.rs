@@ -157,6 +157,15 @@ fn comparisons_become_filters() {
             "deny",
         ),
         ("resource.data.a == duration.value(1, 's')", "deny"),
+        (
+            "request.time - resource.data.at <= duration.value(1, 'd')",
+            "= at >= timestamp(\"2026-11-21T05:40:35.123456Z\")",
+        ),
+        (
+            "resource.data.at + duration.value(1, 'd') > request.time",
+            "= at < timestamp(\"9999-12-31T00:00:00.000000Z\") && at > timestamp(\"2026-11-21T05:40:35.123456Z\")",
+        ),
+        ("resource.data.at + duration.value(1, 'd') > 5", "deny"),
         ("resource.data.a in [1, 'x', null]", "= a in [1, \"x\", null]"),
         ("!(resource.data.a in [1, 2])", "= exists(a) && !(a in [1, 2])"),
         ("resource.data.a in []", "deny"),
