@@ -132,6 +132,28 @@ async fn a_request_is_one_line_without_urls_tokens_or_bodies() {
 }
 
 #[tokio::test]
+async fn a_denial_says_in_the_log_why() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = Server::start().await;
+    let get = Request::get("/api/v1/docs/diary/today").header("x-request-id", "req-1");
+    assert_eq!(server.send_as_it_is(get).await.status, 403);
+    let text = log.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains("a request was denied"))
+        .unwrap();
+    for part in [
+        "INFO",
+        "request_id=\"req-1\"",
+        "route=\"/api/v1/docs/{path}\"",
+        "denial=\"no rules are in force\"",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_says_in_the_log_what_the_answer_does_not() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());

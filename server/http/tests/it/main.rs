@@ -20,6 +20,7 @@ mod compression;
 mod conditional;
 mod connections;
 mod cors;
+mod denials;
 mod documents;
 mod failures;
 mod headers;
