@@ -32,6 +32,13 @@ fn operations() -> Vec<(String, String)> {
     operations
 }
 
+/// The body that the document shows for an operation.
+fn example_of(method: &str, path: &str) -> String {
+    let document: serde_json::Value = serde_json::from_str(&andiron_http::openapi_json()).unwrap();
+    let operation = &document["paths"][path][method.to_lowercase()];
+    operation["requestBody"]["content"]["application/json"]["example"].to_string()
+}
+
 /// A request to an operation that would be fine but for who sends it.
 fn valid_request(method: &str, path: &str) -> Request {
     let target = match (method, path) {
@@ -39,9 +46,15 @@ fn valid_request(method: &str, path: &str) -> Request {
         _ => path
             .replace("{path}", "posts/p1")
             .replace("{key}", "test")
-            .replace("{uid}", "u1"),
+            .replace("{uid}", "u1")
+            .replace("{revision}", "1"),
     };
+    let example;
     let body = match path {
+        _ if path.starts_with("/api/v1/admin/rules") => {
+            example = example_of(method, path);
+            &example
+        }
         "/api/v1/batch-get" => r#"{"paths":["posts/p1"]}"#,
         "/api/v1/query" => r#"{"from":"posts"}"#,
         "/api/v1/aggregate" => r#"{"query":{"from":"posts"},"aggregates":{"n":["count"]}}"#,
@@ -55,7 +68,7 @@ fn valid_request(method: &str, path: &str) -> Request {
     if matches!(method, "GET" | "DELETE") {
         request
     } else {
-        request.body(body)
+        request.body(body.to_owned())
     }
 }
 
@@ -93,6 +106,7 @@ async fn whoever_has_a_key_may_call_every_operation() {
     server
         .send(Request::new("POST", "/api/v1/admin/accounts").body(r#"{"uid":"u1"}"#))
         .await;
+    server.send(valid_request("PUT", "/api/v1/admin/rules")).await;
     let mut operations = operations();
     // Those that take away what others need come last.
     operations.sort_by_key(|(method, path)| (method == "DELETE", path.contains("keys")));
