@@ -13,6 +13,7 @@ mod formatting;
 mod formatting_tests;
 mod fuzzing;
 mod golden;
+mod manual;
 mod mutation;
 mod partial_lists;
 mod partial_random;

@@ -31,7 +31,7 @@ fn figures(page: &mut String, [lines, expressions, outcomes]: [Figure; 3]) {
     for (name, figure) in [
         ("Lines", lines),
         ("Sub-expressions", expressions),
-        ("Outcomes true and false", outcomes),
+        ("Outcomes", outcomes),
     ] {
         let _ = writeln!(
             page,
