@@ -9,7 +9,24 @@
 //! document is to be judged by [`Ruleset::decide`] too.
 //!
 //! Everything is said of the documents that the query can return: what its filter demands of every document is known
-//! while the rules are evaluated.
+//! while the rules are evaluated. [`Ruleset::prove_list`] goes further and takes nothing but that: a query is allowed only
+//! if it implies the rules, as with hosted rules.
+//!
+//! - What a list belongs to: `matching`, with the id, and for groups the parents, unknown.
+//! - Evaluating: `interpret`, with `access`, `relate`, `method` and `outcome`; what it gives is a `term`.
+//! - What is left: a `condition`, whose leaves are each a `test` of one field with a `constant`.
+//! - What comes of that: `project` makes an `extent` of it, `facts` decides it for a query; `decide` and `prove` join both.
+//!
+//! A decision on all documents is what [`Ruleset::decide`] would say of each, limits included: what may take longer for
+//! one document than it took here is not exact. Only [`Limits::value_bytes_max`](crate::Limits::value_bytes_max) is judged
+//! by estimates, since how large documents are is not known.
+//!
+//! Left out, so that it is judged document by document: comparing two fields, arithmetic but on timestamps, loops over
+//! lists of the document, look-ups by what is in it, declared types, regular expressions.
+//!
+//! [`Ruleset::decide_list`]: crate::Ruleset::decide_list
+//! [`Ruleset::prove_list`]: crate::Ruleset::prove_list
+//! [`Ruleset::decide`]: crate::Ruleset::decide
 
 mod access;
 mod condition;

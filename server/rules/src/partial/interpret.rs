@@ -45,8 +45,18 @@ enum Slot<'a> {
         node: NodeId,
         base: usize,
     },
-    Evaluated(Partial<'a>),
+    Evaluated(Partial<'a>, Reach),
     Empty,
+}
+
+/// How many levels of calls and of expressions an evaluation has gone down at most.
+///
+/// For one document a variable may be evaluated first at another place than here, because what was evaluated here before
+/// is not for that document. If that place is so deep that a limit would be met, the document may fail by it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reach {
+    calls: u16,
+    depth: u16,
 }
 
 /// Arguments, elements: few of them, usually.
@@ -67,11 +77,13 @@ pub(crate) struct Interpreter<'a> {
     pub(crate) is_metered: bool,
     captures: Vec<Partial<'a>>,
     lets: &'a [Body],
-    let_values: Vec<Option<Partial<'a>>>,
+    let_values: Vec<Option<(Partial<'a>, Reach)>>,
     locals: Vec<Slot<'a>>,
     expressions: u32,
     calls: u16,
     depth: u16,
+    /// The deepest so far, of what is being measured.
+    deepest: Reach,
 }
 
 impl<'a> Interpreter<'a> {
@@ -99,6 +111,7 @@ impl<'a> Interpreter<'a> {
             expressions: 0,
             calls: 0,
             depth: 0,
+            deepest: Reach::default(),
         }
     }
 
@@ -170,6 +183,7 @@ impl<'a> Interpreter<'a> {
         }
         self.expressions += 1;
         self.depth += 1;
+        self.deepest.depth = self.deepest.depth.max(self.depth);
         let result = self.node(self.core.node(id), base);
         self.depth -= 1;
         result
@@ -524,11 +538,15 @@ impl<'a> Interpreter<'a> {
     #[inline(never)]
     fn local(&mut self, place: usize, span: Span) -> Partial<'a> {
         match &self.locals[place] {
-            Slot::Evaluated(result) => result.clone(),
+            Slot::Evaluated(result, reach) => {
+                let (result, reach) = (result.clone(), *reach);
+                self.reach_again(reach);
+                result
+            }
             Slot::Unevaluated { node, base } => {
                 let (node, base) = (*node, *base);
-                let result = self.eval(node, base);
-                self.locals[place] = Slot::Evaluated(result.clone());
+                let (result, reach) = self.measured(|this| this.eval(node, base));
+                self.locals[place] = Slot::Evaluated(result.clone(), reach);
                 result
             }
             Slot::Empty => self.fail(Fault::Syntax, span),
@@ -540,12 +558,38 @@ impl<'a> Interpreter<'a> {
         let Some(body) = self.lets.get(place).copied() else {
             return self.fail(Fault::Syntax, span);
         };
-        if let Some(result) = &self.let_values[place] {
-            return result.clone();
+        if let Some((result, reach)) = self.let_values[place].clone() {
+            self.reach_again(reach);
+            return result;
         }
-        let result = self.body(body);
-        self.let_values[place] = Some(result.clone());
+        let (result, reach) = self.measured(|this| this.body(body));
+        self.let_values[place] = Some((result.clone(), reach));
         result
+    }
+
+    /// Evaluates something, and says how far down that went from here.
+    fn measured(&mut self, evaluate: impl FnOnce(&mut Self) -> Partial<'a>) -> (Partial<'a>, Reach) {
+        let before = self.deepest;
+        let (calls, depth) = (self.calls, self.depth);
+        self.deepest = Reach { calls, depth };
+        let result = evaluate(self);
+        let reach = Reach {
+            calls: self.deepest.calls - calls,
+            depth: self.deepest.depth - depth,
+        };
+        self.deepest.calls = self.deepest.calls.max(before.calls);
+        self.deepest.depth = self.deepest.depth.max(before.depth);
+        (result, reach)
+    }
+
+    /// Something that was evaluated before is asked for here.
+    fn reach_again(&mut self, reach: Reach) {
+        let (calls, depth) = (self.calls + reach.calls, self.depth + reach.depth);
+        self.deepest.calls = self.deepest.calls.max(calls);
+        self.deepest.depth = self.deepest.depth.max(depth);
+        if calls > self.limits.call_depth_max || depth > EVALUATION_DEPTH_MAX {
+            self.is_metered = false;
+        }
     }
 
     #[inline(never)]
@@ -568,6 +612,7 @@ impl<'a> Interpreter<'a> {
         self.locals
             .resize(frame + usize::from(function.body.locals), Slot::Empty);
         self.calls += 1;
+        self.deepest.calls = self.deepest.calls.max(self.calls);
         let result = self.eval(function.body.node, frame);
         self.calls -= 1;
         self.locals.truncate(frame);
@@ -576,7 +621,7 @@ impl<'a> Interpreter<'a> {
 
     fn argument(&self, node: NodeId, base: usize) -> Slot<'a> {
         if let NodeKind::Local(place) = self.core.node(node).kind
-            && let known @ Slot::Evaluated(_) = &self.locals[base + usize::from(place)]
+            && let known @ Slot::Evaluated(..) = &self.locals[base + usize::from(place)]
         {
             return known.clone();
         }
@@ -705,7 +750,7 @@ impl<'a> Interpreter<'a> {
         };
         let (mut mapped, mut parts, mut error, mut needs) = (Vec::new(), Vec::new(), None, false);
         for element in elements {
-            self.locals[base + local] = Slot::Evaluated(element);
+            self.locals[base + local] = Slot::Evaluated(element, Reach::default());
             let result = self.eval(body, base);
             let Some(decisive) = decisive else {
                 match result {

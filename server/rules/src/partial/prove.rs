@@ -9,6 +9,7 @@ use super::facts::{BRANCHES_MAX, Facts};
 use super::project::extent;
 use super::{ListProof, ListRequest, Unproved, UnprovedConjunct};
 use crate::evaluate::{Documents, Ruleset};
+use crate::source::Span;
 
 impl Ruleset {
     /// Judges a list by its query alone, as hosted rules do: allowed only if the query proves that every document that
@@ -77,7 +78,8 @@ fn conjuncts(condition: &Shared) -> Vec<UnprovedConjunct> {
             let extent = extent(part, true);
             let is_expressible = extent.is_exact && !extent.is_unbounded() && !extent.is_empty();
             UnprovedConjunct {
-                span: part.span(),
+                // What the pattern demands stands in no condition.
+                span: part.span().filter(|span| *span != Span::default()),
                 suggestion: is_expressible.then_some(extent.filter),
             }
         })

@@ -1,11 +1,10 @@
 //! What rules demand of a list, as filters; and what a query proves.
 
 use andiron_protocol::{Query, from_json};
-use andiron_rules::evaluate::{Auth, DATABASE_DEFAULT, Documents, Ruleset};
-use andiron_rules::{ListDecision, ListProof, ListRequest};
+use andiron_rules::evaluate::{Auth, DATABASE_DEFAULT, Documents, Method, Ruleset};
+use andiron_rules::{Limits, ListDecision, ListProof, ListRequest};
 
-use crate::evaluate_support::{World, data, firestore, path, ruleset};
-use andiron_rules::evaluate::Method;
+use crate::evaluate_support::{World, data, firestore, path, ruleset, ruleset_with};
 
 /// What alice may list; some documents are there to be looked up.
 fn world() -> World {
@@ -436,6 +435,36 @@ fn filters_stay_within_their_bounds() {
         found.starts_with('<') && found.contains("b == 1") || found == "< ?",
         "{found}"
     );
+}
+
+#[test]
+fn what_one_document_may_fail_by_is_no_decision_on_all() {
+    let world = world();
+    // For a document without the flag `x` is evaluated inside of `g`, and then calls go one level too deep.
+    let source = firestore(
+        "andiron1",
+        "function f1() { return true; } function f2() { return f1(); } function g(v) { return v; }
+         match /posts/{id} { let x = f2(); allow list: if (resource.data.flag == true && x) || g(x); }",
+    );
+    for (call_depth_max, expected) in [(2, "< ?"), (3, "allow")] {
+        let limits = Limits {
+            call_depth_max,
+            ..Limits::default()
+        };
+        let rules = ruleset_with(&source, limits);
+        assert_eq!(decided(&world, &rules, r#"{"from": "posts"}"#), expected);
+        let mut single = World::new("posts/p", Method::List)
+            .by("alice")
+            .before(r#"{"flag": false}"#);
+        single.query = Some(query(r#"{"from": "posts"}"#));
+        assert_eq!(single.allows(&rules), expected == "allow");
+    }
+    // Of a loop over what the document holds nobody knows how long it takes.
+    let rules = ruleset(&firestore(
+        "andiron1",
+        "match /posts/{id} { allow list: if resource.data.tags.all(x, x is string) || true; }",
+    ));
+    assert_eq!(decided(&world, &rules, r#"{"from": "posts"}"#), "< ?");
 }
 
 #[test]
