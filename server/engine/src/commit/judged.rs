@@ -13,7 +13,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use andiron_protocol::{
-    CollectionPath, CommitBody, DocumentPath, Map, Query, Source, Version, Write, WriteKind, data_from_json,
+    CollectionPath, CommitBody, DocumentPath, Map, QueryRead, Source, Version, Write, WriteKind,
+    data_from_json,
 };
 use andiron_rules::evaluate::Method;
 use andiron_store::{Change, ReadCheck, Snapshot, StoreError, StoredDocument};
@@ -23,9 +24,12 @@ use super::{Unmet, Working, stored_data};
 use crate::EngineError;
 use crate::rules::{Judge, Known, ListJudge, Operation, ReadDocument};
 
-/// Changes of a query's documents that are looked at to find out whether a commit's query still has its result. After
-/// more than that it is taken to have changed.
-const QUERY_CHANGES_MAX: usize = 20_000;
+/// Changes since a commit's queries were run that are gone through to find out whether these still have their results,
+/// for all queries together. Beyond that they are taken to have changed: the writer must not be kept by what an old version
+/// in a request brings about.
+const CHANGES_PASSED_MAX: usize = 100_000;
+/// Those among them that are looked into and judged.
+const CHANGES_JUDGED_MAX: usize = 5_000;
 
 /// What comes of judging a commit that may go on.
 pub(super) struct Judgement {
@@ -170,9 +174,13 @@ fn judge_queries(
     snapshot: &dyn Snapshot,
 ) -> Result<Vec<ReadCheck>, EngineError> {
     let mut lookups = Vec::new();
+    let mut left = ChangesLeft {
+        passed: CHANGES_PASSED_MAX,
+        judged: CHANGES_JUDGED_MAX,
+    };
     for (index, expected) in body.queries.iter().enumerate() {
         let mut list = ListJudge::begin(judge, &expected.query, read)?;
-        if has_changed(&mut list, &expected.query, expected.version, read, snapshot)? {
+        if has_changed(&mut list, expected, &mut left, read, snapshot)? {
             unmet.add_query(EngineError::Aborted {
                 detail: format!("the result of query {} has changed", index + 1),
                 path: None,
@@ -183,27 +191,33 @@ fn judge_queries(
     Ok(lookups)
 }
 
+/// How many changes may still be gone through for a commit.
+struct ChangesLeft {
+    passed: usize,
+    judged: usize,
+}
+
 /// Whether a document that may be listed has come to a query's result, has changed in it or has left it after a version;
 /// or more was changed than is looked at.
 fn has_changed(
     list: &mut ListJudge,
-    query: &Query,
-    after: Version,
+    QueryRead { query, version }: &QueryRead,
+    left: &mut ChangesLeft,
     read: ReadDocument<'_>,
     snapshot: &dyn Snapshot,
 ) -> Result<bool, EngineError> {
     let mut looked_at = BTreeSet::new();
     let mut outcome = Ok(false);
-    let mut changes = 0;
+    let mut left_passed = left.passed;
     let mut examine = |change: &Change<'_>| -> Result<bool, EngineError> {
         let path = change.collection.parse::<CollectionPath>()?.document(change.id)?;
         if path.is_system() {
             return Ok(false);
         }
-        changes += 1;
-        if changes > QUERY_CHANGES_MAX {
+        if left.judged == 0 {
             return Ok(true);
         }
+        left.judged -= 1;
         let before = change.before.map(|before| data_from_json(before.data.as_bytes()));
         let now = if looked_at.insert(path.clone()) {
             snapshot
@@ -221,7 +235,12 @@ fn has_changed(
         }
         Ok(false)
     };
-    let walked = snapshot.changes(after, &mut |change| {
+    let walked = snapshot.changes(*version, &mut |change| {
+        if left_passed == 0 {
+            outcome = Ok(true);
+            return ControlFlow::Break(());
+        }
+        left_passed -= 1;
         if !is_of(&query.from, change.collection) {
             return ControlFlow::Continue(());
         }
@@ -231,6 +250,7 @@ fn has_changed(
             _ => ControlFlow::Break(()),
         }
     });
+    left.passed = left_passed;
     match walked {
         Ok(()) => outcome,
         Err(StoreError::HistoryGone { .. }) => Ok(true),

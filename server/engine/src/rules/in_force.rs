@@ -62,8 +62,8 @@ impl fmt::Debug for RulesInForce {
 impl Engine {
     /// Puts rules into force, or takes them out of force: then nobody but administrators may do anything.
     ///
-    /// Requests that have begun end by the rules that they began with, but no commit: one that is applied after this
-    /// returns is judged by these rules.
+    /// Reads and queries that have begun end by the rules that they began with. Not so commits: those that the writer takes
+    /// up after this returns are let through by these rules or not at all, whatever let them through before.
     pub fn set_rules(&self, rules: Option<Arc<RulesInForce>>) {
         self.shared.rules.store(rules);
     }

@@ -362,6 +362,29 @@ async fn queries_of_a_commit_are_broken_by_changes_that_the_caller_sees_and_by_n
 }
 
 #[tokio::test]
+async fn a_query_of_a_commit_from_long_ago_is_taken_to_have_changed() {
+    let test = world(RULE_SETS[0], &[]).await;
+    let (_, end) = page(&test.engine, &user("alice"), json!({"from": "notes"}))
+        .await
+        .unwrap();
+    let body = || {
+        json!({
+            "queries": [{"query": {"from": "notes"}, "version": end.version.to_string()}],
+            "writes": [{"verify": "notes/a1", "if": {"exists": true}}],
+        })
+    };
+    for (count, expected) in [(9, "done"), (2, "aborted")] {
+        for _ in 0..count {
+            let others =
+                (0..500).map(|number| json!({"set": format!("notes/o{number}"), "data": {"owner": "bob"}}));
+            test.write(others.collect()).await;
+        }
+        let outcome = said(test.commit_as(&user("alice"), body()).await);
+        assert!(outcome.starts_with(expected), "{outcome}");
+    }
+}
+
+#[tokio::test]
 async fn strict_queries_are_denied_where_not_all_is_theirs() {
     let test = world(RULE_SETS[0], &[json!({"n": 3})]).await;
     let strict = |query: Json| {
