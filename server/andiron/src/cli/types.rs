@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use andiron_rules::Limits;
 use andiron_rules::declared_types::{TypeLanguage, print_types};
 use andiron_rules::diagnostic::{Severity, render};
 use andiron_rules::testing::Subject;
-use andiron_rules::Limits;
 use clap::{Args, ValueEnum};
 
 use super::rules::{RulesFolder, load_rules, project_rules};
@@ -59,7 +59,9 @@ pub(super) fn types(arguments: &TypesArguments) -> Result<(), AndironError> {
         Language::JsonSchema => TypeLanguage::JsonSchema,
     };
     if subject.checked().types().is_empty() {
-        output::note("these rules declare no types; `type Post = { … };` does, with `rules_version = 'andiron1';`");
+        output::note(
+            "these rules declare no types; `type Post = { … };` does, with `rules_version = 'andiron1';`",
+        );
     }
     output::print(&print_types(subject.program(), subject.checked(), language))
 }

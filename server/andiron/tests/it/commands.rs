@@ -18,6 +18,12 @@ fn every_command_explains_itself() {
         "key list",
         "key revoke",
         "doctor",
+        "rules",
+        "rules check",
+        "rules fmt",
+        "rules test",
+        "rules explain",
+        "types",
         "config show",
         "completions",
     ] {

@@ -6,6 +6,7 @@ mod admin;
 mod commands;
 mod crash;
 mod remote;
+mod rules_commands;
 mod serve;
 mod transfer;
 mod walk_through;

@@ -6,9 +6,9 @@ use andiron_rules::diagnostic::Severity;
 use andiron_rules::testing::{Subject, TestFile};
 use clap::Args;
 
+use super::RulesFolder;
 use super::files::{find_rules, is_test_file, load_rules, name_of, project_rules, read_source};
 use super::outcome::{Tally, as_json, limits, rendered};
-use super::RulesFolder;
 use crate::AndironError;
 use crate::cli::output;
 

@@ -48,7 +48,9 @@ pub(super) async fn explain(arguments: ExplainArguments) -> Result<(), AndironEr
     let explanations = if arguments.rules.is_empty() {
         match arguments.connection.target()? {
             Target::Folder(project) if local::connect(&project.socket()).await.is_err() => {
-                output::note("no server runs on this folder; explained by its rules files, with no documents but those of the request");
+                output::note(
+                    "no server runs on this folder; explained by its rules files, with no documents but those of the request",
+                );
                 let files = project_rules(project.folder())?;
                 by_files(&project, &files, &request, arguments.firebase_limits)?
             }
@@ -95,13 +97,9 @@ fn by_files(
             "the rules have errors, so they decide nothing".to_owned(),
         ));
     }
-    explain_all(
-        subject.ruleset(),
-        subject.program(),
-        request,
-        now(),
-        &mut |_| None,
-    )
+    explain_all(subject.ruleset(), subject.program(), request, now(), &mut |_| {
+        None
+    })
     .map_err(|error| {
         let place = match error.position {
             Some((line, column)) => format!("{line}:{column}: "),

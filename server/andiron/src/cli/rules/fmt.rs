@@ -7,9 +7,9 @@ use andiron_rules::diagnostic::Diagnostic;
 use andiron_rules::{Source, Sources};
 use clap::Args;
 
+use super::RulesFolder;
 use super::files::{find_rules, is_test_file, name_of, read_source};
 use super::outcome::rendered;
-use super::RulesFolder;
 use crate::AndironError;
 use crate::cli::output;
 

@@ -126,9 +126,9 @@ fn run(arguments: &TestArguments) -> Result<(), AndironError> {
                 let program = load_rules(folder, &rules)?;
                 let subject = Subject::new(program, limits(arguments.firebase_limits));
                 if subject.has_errors() {
-                    let errors = subject.diagnostics().filter(|diagnostic| {
-                        diagnostic.severity == andiron_rules::Severity::Error
-                    });
+                    let errors = subject
+                        .diagnostics()
+                        .filter(|diagnostic| diagnostic.severity == andiron_rules::Severity::Error);
                     broken.push(rendered(errors, subject.program().sources()));
                 }
                 tested.push(Tested {
@@ -159,7 +159,11 @@ fn run(arguments: &TestArguments) -> Result<(), AndironError> {
     }
     let mut report = CoverageReport::default();
     for tested in &tested {
-        report.add(tested.subject.program(), tested.subject.checked(), &tested.coverage);
+        report.add(
+            tested.subject.program(),
+            tested.subject.checked(),
+            &tested.coverage,
+        );
     }
     conclude(arguments, &outcomes, &report, started)
 }
@@ -350,7 +354,11 @@ fn failed(told: &mut String, failure: &Failure, sources: &Sources) {
     for explained in &failure.explanations {
         let _ = write!(told, "\n      {}: ", explained.operation);
         for (place, line) in explanation_text(&explained.explanation).lines().enumerate() {
-            let indent = if place == 0 || line.is_empty() { "" } else { "      " };
+            let indent = if place == 0 || line.is_empty() {
+                ""
+            } else {
+                "      "
+            };
             let _ = writeln!(told, "{indent}{line}");
         }
     }
