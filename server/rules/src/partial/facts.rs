@@ -12,7 +12,7 @@ use andiron_protocol::{FieldPath, FieldRef, Filter, Operator, Query, TypeClass, 
 
 use super::condition::{self, ConditionKind, Shared};
 use super::constant::{Forms, is_determined};
-use super::test::{Outcome, Relation, Test};
+use super::test::{Outcome, Relation, Test, member};
 use crate::language::{Kind, Kinds};
 
 /// How many branches a query's filter is taken apart into at most, when a list is to be proved; one with more is looked
@@ -49,11 +49,13 @@ struct FieldFacts<'a> {
 /// A comparison that holds.
 type Atom<'a> = (&'a FieldRef, Operator, &'a Stored);
 
-/// What a literal of a filter says: a comparison that holds, or nothing that facts could tell.
+/// What a comparison of a filter says where it has to hold, or not to hold.
 #[derive(Clone, Copy)]
 enum Literal<'a> {
     Atom(Atom<'a>),
     Presence(&'a FieldRef, bool),
+    /// The field does not equal these; it may be missing.
+    Unequal(&'a FieldRef, &'a [Stored]),
 }
 
 impl<'a> Facts<'a> {
@@ -139,6 +141,10 @@ impl<'a> Facts<'a> {
             Literal::Atom(atom) => atom,
             Literal::Presence(field, is_present) => {
                 self.of(field).is_present = Some(is_present);
+                return;
+            }
+            Literal::Unequal(field, values) => {
+                self.of(field).excluded.extend(values);
                 return;
             }
         };
@@ -255,6 +261,14 @@ impl<'a> Facts<'a> {
         if let Some(candidates) = self.candidates(&test.field) {
             *steps_left = steps_left.saturating_sub(u32::try_from(candidates.len()).unwrap_or(u32::MAX));
             return test.outcome(candidates);
+        }
+        if let (Relation::Contains { key: Some(key), .. }, FieldRef::Field(path)) =
+            (&test.relation, &test.field)
+            && let Some(path) = member(path, key)
+            && self.is_present(&FieldRef::Field(path)) == Some(true)
+        {
+            // It is a map, and this one of its keys.
+            return Some(Outcome::True);
         }
         let facts = self.fields.iter().find(|(field, _)| *field == test.field);
         match facts {
@@ -447,7 +461,9 @@ fn literal(filter: &Filter, negated: bool) -> Option<Literal<'_>> {
     match (operator, negated) {
         (Operator::Exists, _) => Some(Literal::Presence(field, value.as_boolean()? != negated)),
         (_, false) => Some(Literal::Atom((field, *operator, value))),
-        // What does not match may also be missing.
+        (Operator::Equal, true) => Some(Literal::Unequal(field, std::slice::from_ref(value))),
+        (Operator::In, true) => Some(Literal::Unequal(field, value.as_array()?)),
+        // What does not match may also be missing, or of another class.
         (_, true) => None,
     }
 }

@@ -580,6 +580,7 @@ fn a_query_is_proved_by_what_it_demands() {
                     "deny: \"alice\" in members || (members >= {} && exists(members.alice))",
                 ),
                 (r#", "where": ["members", "==", ["alice"]]"#, "allow"),
+                (r#", "where": ["members.alice", "exists", true]"#, "allow"),
             ],
         ),
         (
@@ -609,6 +610,22 @@ fn a_query_is_proved_by_what_it_demands() {
                 ),
                 (r#", "where": ["a", ">", 1]"#, "deny: !exists(b)"),
                 ("", "deny: exists(a) & !exists(b)"),
+            ],
+        ),
+        (
+            "resource.data.state != 'draft'",
+            &[
+                (r#", "where": ["state", "!=", "draft"]"#, "allow"),
+                (r#", "where": ["state", ">", "draft"]"#, "allow"),
+                (r#", "where": ["state", "not-in", ["draft", "gone"]]"#, "allow"),
+                (
+                    r#", "where": ["and", ["state", "exists", true], ["not", ["state", "in", ["draft"]]]]"#,
+                    "allow",
+                ),
+                (
+                    r#", "where": ["not", ["state", "==", "draft"]]"#,
+                    "deny: exists(state) && !(state == \"draft\")",
+                ),
             ],
         ),
         // An absent field is no proof.
