@@ -295,7 +295,7 @@ fn prepare(
     for (path, document) in working {
         match document.changed {
             Some(after) => {
-                let before = judge.and(document.before.clone());
+                let before = judge.and_then(|_| document.before.clone());
                 let write = match document_write(path, document.before, after.as_deref(), indexes) {
                     Ok(write) => write,
                     Err(error) => return Err(judged::too_large(judge, before.as_ref(), error, read)?),

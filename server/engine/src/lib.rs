@@ -1,8 +1,9 @@
 //! The engine: reads, commits, queries and who may do them, over any store.
 //!
-//! [`Engine`] is the one door. Whatever it does on behalf of somebody it first puts to `access::authorize`. Reads are
-//! synchronous and run on the caller's thread; commits wait for the one writer; queries that read much run on threads of
-//! their own.
+//! [`Engine`] is the one door. Whatever it does on behalf of somebody it first puts to `access::authorize`; and each document
+//! of what it does on behalf of somebody who is no administrator to the rules that [`Engine::set_rules`] puts into force.
+//! Reads are synchronous and run on the caller's thread; commits wait for the one writer; queries that read much run on
+//! threads of their own.
 //!
 //! Deliberately absent: HTTP, JSON bodies beyond stored documents, and any knowledge of how a store keeps its data.
 

@@ -13,6 +13,7 @@ mod query_naive;
 mod rules_commits;
 mod rules_hidden;
 mod rules_naive;
+mod rules_naive_commits;
 mod rules_pushdown;
 mod rules_races;
 mod rules_reads;
