@@ -21,6 +21,7 @@ mod request;
 mod steps;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -86,7 +87,8 @@ pub fn explain_json(
     Ok(serde_json::to_string(&explanations).expect("an explanation is plain data"))
 }
 
-/// Like [`explain_json`], with documents from elsewhere: `read` gives those that a request does not bring, as they are.
+/// Like [`explain_json`], with documents from elsewhere: `read` gives those that a request does not bring, as they are; that
+/// which it is about too, if it has no `before`.
 ///
 /// # Errors
 /// The text is not JSON, or not a request.
@@ -131,12 +133,17 @@ fn explain_reading(
     read: &mut dyn FnMut(&DocumentPath) -> Option<Arc<Map>>,
 ) -> Explanation {
     let mut known: HashMap<DocumentPath, Option<Arc<Map>>> = HashMap::new();
+    let mut request = Cow::Borrowed(request);
+    if let Some(path) = request.unknown_document().cloned() {
+        let data = read(&path);
+        request.to_mut().add_document(path, data);
+    }
     for _ in 0..ROUNDS_MAX {
         let mut documents = Documents::new();
         for (path, data) in &known {
             documents.insert(path.clone(), data.clone());
         }
-        match explain_with(ruleset, index, request, documents, now) {
+        match explain_with(ruleset, index, &request, documents, now) {
             Explained::Answer(answer) => return *answer,
             Explained::Needs(paths) => known.extend(paths.into_iter().map(|path| {
                 let data = read(&path);

@@ -195,6 +195,21 @@ impl ExplainRequest {
         self.documents.iter()
     }
 
+    /// The document that the request is about, if it says nothing of what is there before.
+    pub fn unknown_document(&self) -> Option<&DocumentPath> {
+        match &self.target {
+            ExplainTarget::Document(path) if self.before.is_none() && !self.documents.contains_key(path) => {
+                Some(path)
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes a document known to the request; `None` if it does not exist.
+    pub fn add_document(&mut self, path: DocumentPath, data: Option<Arc<Map>>) {
+        self.documents.insert(path, data);
+    }
+
     /// Who asks, as the evaluator takes it.
     pub(super) fn auth(&self) -> Option<Auth<'_>> {
         self.auth.as_ref().map(|(uid, token)| Auth { uid, token })

@@ -53,14 +53,17 @@ pub(super) struct Operation {
     pub(super) place: Place,
     pub(super) method: Method,
     pub(super) before: Option<Arc<Map>>,
+    /// What it writes.
     pub(super) after: Option<Arc<Map>>,
+    /// What is there when the whole commit is done.
+    pub(super) left: Option<Arc<Map>>,
 }
 
 /// What is done.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     One(Operation),
-    /// One operation a document.
+    /// One operation a write.
     Commit(Vec<Operation>),
     List {
         query: Box<Query>,
@@ -115,6 +118,15 @@ pub(super) fn compile<'a>(file: &'a TestFile, text: &'a str) -> (Vec<Case>, Vec<
         );
     }
     (compiler.cases, compiler.diagnostics.finish())
+}
+
+/// A document that a commit writes.
+struct Touched {
+    path: DocumentPath,
+    /// What is there so far.
+    left: Option<Arc<Map>>,
+    /// What was written there last, if anything.
+    undone: Option<Arc<Map>>,
 }
 
 /// What holds where a statement stands.
@@ -339,6 +351,7 @@ impl<'a> Compiler<'a> {
                     place,
                     method: Method::Get,
                     after: None,
+                    left: None,
                 })
             }
             syntax::Action::List(list) => self.list(list, setting, expectation.allows)?,
@@ -413,13 +426,15 @@ impl<'a> Compiler<'a> {
             method,
             before,
             after: after.map(Arc::new),
+            left: None,
         })
     }
 
-    /// Applies writes one after the other, and gives one operation for each document: from what it was before all of
-    /// them to what it is after.
+    /// Applies writes one after the other, and gives the operation that each is for the rules: from what its document was
+    /// before all of them to what it is after all of them.
     fn commit(&mut self, writes: &'a [syntax::Write], setting: &Setting<'a>) -> Compiled<Vec<Operation>> {
-        let mut touched: Vec<(DocumentPath, Option<Arc<Map>>)> = Vec::new();
+        let mut touched: Vec<Touched> = Vec::new();
+        let mut written = Vec::with_capacity(writes.len());
         for write in writes {
             let path = match self.place(&write.subject, setting)? {
                 Place::Document(path) => path,
@@ -430,16 +445,19 @@ impl<'a> Compiler<'a> {
                     ));
                 }
             };
-            let slot = match touched.iter().position(|(known, _)| *known == path) {
+            let slot = match touched.iter().position(|known| known.path == path) {
                 Some(slot) => slot,
                 None => {
-                    let before = setting.world.documents.get(&path).cloned();
-                    touched.push((path.clone(), before));
+                    touched.push(Touched {
+                        path: path.clone(),
+                        left: setting.world.documents.get(&path).cloned(),
+                        undone: None,
+                    });
                     touched.len() - 1
                 }
             };
             let kind = self.write_kind(write, setting)?;
-            let before = touched[slot].1.as_deref();
+            let before = touched[slot].left.as_deref();
             let applied = apply_write(
                 &Write {
                     path: path.clone(),
@@ -464,20 +482,31 @@ impl<'a> Compiler<'a> {
                     .with_hint("put it into `given`, or write `set` or `merge`")
                 }
             })?;
-            touched[slot].1 = applied.after.map(Arc::new);
+            let document = &mut touched[slot];
+            document.left = applied.after.map(Arc::new);
+            // What the commit deletes in the end was something all the same.
+            if document.left.is_some() {
+                document.undone.clone_from(&document.left);
+            }
+            written.push((slot, write.verb));
         }
-        let operations = touched.into_iter().map(|(path, after)| {
-            let before = setting.world.documents.get(&path).cloned();
-            let method = match (&before, &after) {
-                (_, None) => Method::Delete,
-                (None, Some(_)) => Method::Create,
-                (Some(_), Some(_)) => Method::Update,
+        let operations = written.into_iter().map(|(slot, verb)| {
+            let Touched { path, left, undone } = &touched[slot];
+            let before = setting.world.documents.get(path).cloned();
+            let method = match (verb, &before) {
+                (Verb::Delete, _) => Method::Delete,
+                (_, None) => Method::Create,
+                (_, Some(_)) => Method::Update,
             };
             Operation {
-                place: Place::Document(path),
+                place: Place::Document(path.clone()),
+                after: match method {
+                    Method::Delete => None,
+                    _ => undone.clone(),
+                },
+                left: left.clone(),
                 method,
                 before,
-                after,
             }
         });
         Ok(operations.collect())
@@ -663,6 +692,7 @@ impl<'a> Compiler<'a> {
             method: Method::List,
             before: None,
             after: None,
+            left: None,
         }))
     }
 

@@ -9,7 +9,7 @@ use super::Subject;
 use super::compile::{Asker, Case, Check, Operation, Place, Work, World};
 use super::syntax::Detail;
 use crate::evaluate::{
-    Auth, BatchDecision, Coverage, DATABASE_DEFAULT, Decision, Denial, Documents, Request, Target,
+    Auth, BatchDecision, Coverage, DATABASE_DEFAULT, Decision, Denial, Documents, Method, Request, Target,
 };
 use crate::explain::{Explanation, Index, missing};
 use crate::partial::{ListProof, ListRequest};
@@ -170,7 +170,8 @@ impl<'t> Judge<'t> {
     }
 
     fn one(&self, operation: &Operation, coverage: &mut Coverage) -> Option<Problem> {
-        let decision = self.decide(operation, &[], None, coverage);
+        let commit = std::slice::from_ref(operation);
+        let decision = self.decide(operation, commit, None, coverage);
         let problem = match (&decision, self.check.allows) {
             (Decision::Allow(grant), true) => self.details(Some(grant.by), None),
             (Decision::Deny(denial), false) => self.details(None, Some(denial)),
@@ -181,7 +182,7 @@ impl<'t> Judge<'t> {
         };
         Some(Problem {
             message: problem?,
-            explanations: vec![self.explanation(operation, &[], None)],
+            explanations: vec![self.explanation(operation, commit, None)],
         })
     }
 
@@ -461,9 +462,9 @@ impl<'t> Judge<'t> {
         for (path, data) in &self.world().documents {
             documents.insert(path.clone(), Some(Arc::clone(data)));
         }
-        for operation in commit {
+        for operation in commit.iter().filter(|operation| operation.method.is_write()) {
             if let Place::Document(path) = &operation.place {
-                documents.insert_after(path.clone(), operation.after.clone());
+                documents.insert_after(path.clone(), operation.left.clone());
             }
         }
         documents
@@ -522,9 +523,10 @@ const EXPLAINED_DOCUMENTS_MAX: usize = 3;
 fn row(path: &DocumentPath, data: &Arc<Map>) -> Operation {
     Operation {
         place: Place::Document(path.clone()),
-        method: crate::evaluate::Method::List,
+        method: Method::List,
         before: Some(Arc::clone(data)),
         after: None,
+        left: None,
     }
 }
 

@@ -254,6 +254,27 @@ fn the_document_itself_may_be_among_the_documents_and_others_may_be_read() {
     .unwrap();
     assert!(answers.iter().all(|answer| answer.allowed));
     assert_eq!(asked, ["admins/alice"]);
+
+    // The document that it is about is read too, if nothing is said of it.
+    asked.clear();
+    let answers = explain_all(
+        &rules.ruleset,
+        &rules.program,
+        json!({"method": "get", "path": "posts/p1"})
+            .to_string()
+            .as_bytes(),
+        now(),
+        &mut |path: &DocumentPath| {
+            asked.push(path.to_string());
+            Some(std::sync::Arc::new(Map::from([(
+                "published".to_owned(),
+                andiron_protocol::Value::Boolean(true),
+            )])))
+        },
+    )
+    .unwrap();
+    assert!(answers.iter().all(|answer| answer.allowed));
+    assert_eq!(asked, ["posts/p1"]);
 }
 
 #[test]

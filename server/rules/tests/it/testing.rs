@@ -147,6 +147,10 @@ fn every_kind_of_expectation_can_be_met() {
             }};
             deny commit {{ create /teams/t1 {{ open: true }} }};
             deny commit {{ create /teams/t1 {{ open: false }} create /teams/t1/members/alice {{}} }}
+            // Both writes of one document are judged by what is left of it.
+            allow commit {{ update /posts/draft {{ title: 5 }}; update /posts/draft {{ title: 'fine' }} }};
+            deny commit {{ update /posts/draft {{ title: 'fine' }}; update /posts/draft {{ title: 5 }} }} because field 'title';
+            deny commit {{ update /posts/draft {{ title: 'fine' }}; delete /posts/draft }};
           }}
         }}
         test 'groups' {{
@@ -187,7 +191,7 @@ fn every_kind_of_expectation_can_be_met() {
         [
             ("reading", 12),
             ("writing", 17),
-            ("commits", 3),
+            ("commits", 6),
             ("groups", 2),
             ("files", 9)
         ]
