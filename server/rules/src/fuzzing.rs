@@ -8,6 +8,10 @@ use std::collections::HashSet;
 
 pub use lists::{ListCase, list_case};
 
+mod test_files;
+
+pub use test_files::rules_tests;
+
 use crate::diagnostic::{self, DIAGNOSTICS_MAX, Diagnostic};
 use crate::limits::Limits;
 use crate::program::Program;

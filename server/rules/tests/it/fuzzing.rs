@@ -32,6 +32,11 @@ fn sources() {
 }
 
 #[test]
+fn test_files() {
+    with_mutations(&seeds("rules_tests"), 4000, fuzzing::rules_tests);
+}
+
+#[test]
 fn patterns() {
     with_mutations(&seeds("rules_pattern"), 3000, fuzzing::rules_pattern);
 }
