@@ -139,9 +139,16 @@ const KINDS: &[&str] = &[
 ];
 
 fn boolean(draw: &mut Draw<'_>, depth: u32, scope: &mut Scope) -> String {
-    let kinds = if depth == 0 { 13 } else { 24 };
+    let kinds = if depth == 0 { 13 } else { 25 };
     match draw.below(kinds) {
         12 => moment(draw, scope),
+        24 if scope.is_new => {
+            format!(
+                "(({}) ?? ({}))",
+                boolean(draw, depth - 1, scope),
+                constant(draw, scope)
+            )
+        }
         0 => draw.one_of(&["true", "false"]).to_owned(),
         1 | 2 => format!("{} == {}", field(draw, scope), constant(draw, scope)),
         3 => {

@@ -93,8 +93,9 @@ impl<'a> Interpreter<'a> {
                     this.member(value, name, is_safe, span)
                 })
                 .unwrap_or(object),
-            Term::Id | Term::Keys(_) | Term::Condition(_) | Term::List(_, _) if !is_safe => {
-                self.fail(undefined(), span)
+            Term::Id | Term::Keys(None) if !is_safe => self.fail(undefined(), span),
+            Term::Keys(_) | Term::Condition(_) | Term::List(_, _) | Term::Moment(_) if !is_safe => {
+                Partial::failing()
             }
             _ => self.opaque_of(&[object], span),
         }
@@ -190,7 +191,7 @@ impl<'a> Interpreter<'a> {
             Term::Condition(_) => Kind::Bool,
             Term::Field(field) => {
                 let test = term::field_test(&field.path, Relation::Is(kinds), span);
-                return self.of_condition(test, span);
+                return self.of_condition(test);
             }
             Term::Opaque { .. } | Term::Cases(_, _) => {
                 return self.unclear_of(std::slice::from_ref(value), span);
@@ -198,6 +199,6 @@ impl<'a> Interpreter<'a> {
         };
         let guard = value.is_defined(span);
         let result = condition::choice([(guard, condition::known(kinds.has(certain)))]);
-        self.of_condition(result, span)
+        self.of_condition(result)
     }
 }

@@ -292,7 +292,8 @@ impl<'a> Interpreter<'a> {
         }
         let right = self.eval(right, base);
         match (&left, &right) {
-            (_, Partial::Failed(_)) => Err(right),
+            (left, Partial::Failed(_)) if left.is_certain() => Err(right),
+            (_, Partial::Failed(_)) => Err(Partial::failing()),
             (Partial::Needs, _) | (_, Partial::Needs) => Err(Partial::Needs),
             _ => Ok((left, right)),
         }
@@ -309,7 +310,8 @@ impl<'a> Interpreter<'a> {
         for node in nodes {
             match self.eval(node, base) {
                 Partial::Needs => needs = true,
-                failed @ Partial::Failed(_) => return Err(failed),
+                failed @ Partial::Failed(_) if values.iter().all(Partial::is_certain) => return Err(failed),
+                Partial::Failed(_) => return Err(Partial::failing()),
                 value => values.push(value),
             }
         }
@@ -318,7 +320,7 @@ impl<'a> Interpreter<'a> {
 
     fn not(&mut self, operand: Partial<'a>, span: Span) -> Partial<'a> {
         match self.truth(operand, "!", span) {
-            Ok(condition) => self.of_condition(condition::not(&condition), span),
+            Ok(condition) => self.of_condition(condition::not(&condition)),
             Err(Stop::Error(error)) => Partial::Failed(error),
             Err(Stop::Needs) => Partial::Needs,
         }
@@ -328,13 +330,17 @@ impl<'a> Interpreter<'a> {
     fn connective(&mut self, operands: &[NodeId], decisive: bool, span: Span, base: usize) -> Partial<'a> {
         let mut parts: SmallVec<[Shared; 4]> = SmallVec::new();
         let mut error = None;
+        let mut fails_otherwise = false;
         let mut needs = false;
         for operand in operands {
             let result = self.eval(*operand, base);
             match self.truth(result, if decisive { "||" } else { "&&" }, span) {
                 Ok(part) => match part.kind {
                     ConditionKind::Known(truth) if truth == decisive => return Partial::bool(decisive),
-                    _ => parts.push(part),
+                    _ => {
+                        fails_otherwise |= matches!(part.kind, ConditionKind::Failed);
+                        parts.push(part);
+                    }
                 },
                 Err(Stop::Needs) => needs = true,
                 Err(Stop::Error(failed)) => {
@@ -352,8 +358,8 @@ impl<'a> Interpreter<'a> {
             condition::all(parts)
         };
         match (&joined.kind, error) {
-            (ConditionKind::Failed, Some(error)) => Partial::Failed(error),
-            _ => self.of_condition(joined, span),
+            (ConditionKind::Failed, Some(error)) if !fails_otherwise => Partial::Failed(error),
+            _ => self.of_condition(joined),
         }
     }
 
@@ -698,9 +704,12 @@ impl<'a> Interpreter<'a> {
         let arguments = match self.every(call.arguments.iter().copied(), base) {
             Ok(arguments) => arguments,
             // A safe call of null does not look at its arguments.
-            Err(Partial::Failed(_)) if call.is_safe && matches!(object, Partial::Unknown(_)) => {
+            Err(Partial::Failed(_) | Partial::Unknown(_))
+                if call.is_safe && matches!(object, Partial::Unknown(_)) =>
+            {
                 return self.opaque_of(&[object], span);
             }
+            Err(Partial::Failed(_)) if !object.is_certain() => return Partial::failing(),
             Err(stopped) => return stopped,
         };
         if matches!(object, Partial::Needs) {
@@ -749,13 +758,19 @@ impl<'a> Interpreter<'a> {
             Quantifier::Map => None,
         };
         let (mut mapped, mut parts, mut error, mut needs) = (Vec::new(), Vec::new(), None, false);
+        let mut fails_otherwise = false;
         for element in elements {
             self.locals[base + local] = Slot::Evaluated(element, Reach::default());
             let result = self.eval(body, base);
             let Some(decisive) = decisive else {
                 match result {
                     Partial::Needs => needs = true,
-                    failed @ Partial::Failed(_) => return failed,
+                    failed @ Partial::Failed(_)
+                        if list.is_certain() && mapped.iter().all(Partial::is_certain) =>
+                    {
+                        return failed;
+                    }
+                    Partial::Failed(_) => return Partial::failing(),
                     value => mapped.push(value),
                 }
                 continue;
@@ -763,6 +778,7 @@ impl<'a> Interpreter<'a> {
             match self.truth(result, "", span) {
                 Ok(part) => {
                     let is_decided = matches!(part.kind, ConditionKind::Known(truth) if truth == decisive);
+                    fails_otherwise |= matches!(part.kind, ConditionKind::Failed);
                     parts.push(part);
                     if is_decided {
                         needs = false;
@@ -789,10 +805,12 @@ impl<'a> Interpreter<'a> {
             condition::all(parts)
         };
         match (&joined.kind, error) {
-            (ConditionKind::Failed, Some(error)) => Partial::Failed(error),
+            (ConditionKind::Failed, Some(error)) if !fails_otherwise && list.is_certain() => {
+                Partial::Failed(error)
+            }
             _ => {
                 let joined = condition::choice([(list_is_defined, joined)]);
-                self.of_condition(joined, span)
+                self.of_condition(joined)
             }
         }
     }

@@ -7,7 +7,6 @@ use super::constant::forms;
 use super::interpret::{Interpreter, Stop};
 use super::term::{self, Partial, Term};
 use super::test::Relation;
-use crate::evaluate::Fault;
 use crate::evaluate::core::MethodCall;
 use crate::evaluate::value::{List, Value};
 use crate::language::{Kind, Kinds};
@@ -112,7 +111,7 @@ impl<'a> Interpreter<'a> {
                     .filter(|kind| call.methods.of(*kind, arguments.len()).is_some())
                     .collect();
                 if receivers.is_empty() {
-                    return self.fail(Fault::FunctionNotFound((&*call.name).into()), span);
+                    return Partial::failing();
                 }
                 let is_receiver = self.is_of(object, Kinds::of(&receivers), span);
                 match self.truth(is_receiver, "", span) {
@@ -140,7 +139,7 @@ impl<'a> Interpreter<'a> {
                     Has::All => term::field_test(&field.path, Relation::HasAll(elements), span),
                     Has::Only => condition::unclear(is_list(), span),
                 };
-                Some(self.of_condition(condition, span))
+                Some(self.of_condition(condition))
             }
             Term::Keys(base) => {
                 let defined = base
@@ -158,7 +157,7 @@ impl<'a> Interpreter<'a> {
                     Has::All => condition::choice([(defined, condition::all(parts))]),
                     Has::Only => condition::unclear(defined, span),
                 };
-                Some(self.of_condition(result, span))
+                Some(self.of_condition(result))
             }
             _ => None,
         }
@@ -187,7 +186,7 @@ impl<'a> Interpreter<'a> {
                     _ => condition::all(parts),
                 };
                 let result = condition::choice([(term::are_defined(elements, span), joined)]);
-                Some(self.of_condition(result, span))
+                Some(self.of_condition(result))
             }
             _ => None,
         }

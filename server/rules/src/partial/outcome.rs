@@ -15,7 +15,7 @@ impl<'a> Interpreter<'a> {
     pub(crate) fn opaque_of(&mut self, values: &[Partial<'a>], span: Span) -> Partial<'a> {
         let defined = term::are_defined(values, span);
         if matches!(defined.kind, ConditionKind::Failed | ConditionKind::Known(false)) {
-            return self.fail(Fault::Null, span);
+            return Partial::failing();
         }
         Partial::opaque(defined)
     }
@@ -23,14 +23,14 @@ impl<'a> Interpreter<'a> {
     /// A bool that nobody knows, if these have a value.
     pub(crate) fn unclear_of(&mut self, values: &[Partial<'a>], span: Span) -> Partial<'a> {
         let defined = term::are_defined(values, span);
-        self.of_condition(condition::unclear(defined, span), span)
+        self.of_condition(condition::unclear(defined, span))
     }
 
     /// A condition as a value.
-    pub(crate) fn of_condition(&mut self, condition: Shared, span: Span) -> Partial<'a> {
+    pub(crate) fn of_condition(&mut self, condition: Shared) -> Partial<'a> {
         match condition.kind {
             ConditionKind::Known(truth) => Partial::bool(truth),
-            ConditionKind::Failed => self.fail(Fault::Null, span),
+            ConditionKind::Failed => Partial::failing(),
             _ => Partial::term(Term::Condition(condition)),
         }
     }
@@ -68,15 +68,11 @@ impl<'a> Interpreter<'a> {
                 Fault::unsupported(format!("{operator} string"), format!("{operator} bool")),
                 span,
             ),
-            Term::Request
-            | Term::Document
-            | Term::Data
-            | Term::Moment(_)
-            | Term::Keys(_)
-            | Term::List(_, _) => self.no_truth(
+            Term::Request | Term::Document | Term::Data | Term::Keys(None) => self.no_truth(
                 Fault::unsupported(format!("{operator} map"), format!("{operator} bool")),
                 span,
             ),
+            Term::Moment(_) | Term::Keys(Some(_)) | Term::List(_, _) => Ok(condition::failed()),
         }
     }
 
@@ -91,13 +87,13 @@ impl<'a> Interpreter<'a> {
         span: Span,
     ) -> Partial<'a> {
         let mut kept: Vec<(Shared, Partial<'a>)> = Vec::new();
-        let mut error = None;
         for (guard, value) in cases {
             match (&guard.kind, value) {
                 (ConditionKind::Known(false) | ConditionKind::Failed, _) => {}
                 (ConditionKind::Known(true), value) => return value,
                 (_, Partial::Needs) => return Partial::Needs,
-                (_, Partial::Failed(failed)) => error = error.or(Some(failed)),
+                // The guard may fail as well, and differently.
+                (_, Partial::Failed(_)) => {}
                 (_, Partial::Unknown(term)) => match &*term {
                     Term::Cases(inner, _) => {
                         for (inner_guard, value) in inner {
@@ -110,10 +106,9 @@ impl<'a> Interpreter<'a> {
                 (_, value) => kept.push((guard, value)),
             }
         }
-        match (kept.len(), error) {
-            (0, Some(error)) => Partial::Failed(error),
-            (0, None) => self.fail(Fault::Null, span),
-            (..=CASES_MAX, _) => Partial::cases(kept),
+        match kept.len() {
+            0 => Partial::failing(),
+            1..=CASES_MAX => Partial::cases(kept),
             _ => {
                 let defined = condition::any(
                     kept.into_iter()

@@ -46,7 +46,7 @@ impl<'a> Interpreter<'a> {
             BinaryOperator::NotEqual => {
                 let equal = self.equal(left, right, span);
                 match self.truth(equal, "!=", span) {
-                    Ok(equal) => self.of_condition(condition::not(&equal), span),
+                    Ok(equal) => self.of_condition(condition::not(&equal)),
                     Err(Stop::Error(error)) => Partial::Failed(error),
                     Err(Stop::Needs) => Partial::Needs,
                 }
@@ -144,7 +144,7 @@ impl<'a> Interpreter<'a> {
                             (own.clone(), other.clone()),
                             (condition::not(own), condition::not(other)),
                         ]);
-                        self.of_condition(same, span)
+                        self.of_condition(same)
                     }
                     (Term::Condition(condition), Term::Field(field))
                     | (Term::Field(field), Term::Condition(condition)) => {
@@ -156,7 +156,7 @@ impl<'a> Interpreter<'a> {
                             (condition.clone(), equals(true)),
                             (condition::not(condition), equals(false)),
                         ]);
-                        self.of_condition(same, span)
+                        self.of_condition(same)
                     }
                     (Term::Id, Term::Id) => Partial::bool(true),
                     _ => self.unclear_of(&[left, right], span),
@@ -173,16 +173,16 @@ impl<'a> Interpreter<'a> {
                 };
                 let forms = Forms::These(vec![Stored::from(&**text)]);
                 let test = term::id_test(Relation::Equal(forms), span);
-                return self.of_condition(test, span);
+                return self.of_condition(test);
             }
             Term::Field(field) => {
                 let forms = forms(value, self.context.database);
                 let test = term::field_test(&field.path, Relation::Equal(forms), span);
-                return self.of_condition(test, span);
+                return self.of_condition(test);
             }
             Term::Condition(condition) => match value {
-                Value::Bool(true) => return self.of_condition(condition.clone(), span),
-                Value::Bool(false) => return self.of_condition(condition::not(condition), span),
+                Value::Bool(true) => return self.of_condition(condition.clone()),
+                Value::Bool(false) => return self.of_condition(condition::not(condition)),
                 _ => true,
             },
             Term::List(elements, _) => match value {
@@ -203,7 +203,7 @@ impl<'a> Interpreter<'a> {
                         term::are_defined([&left, &right], span),
                         condition::all(parts),
                     )]);
-                    return self.of_condition(same, span);
+                    return self.of_condition(same);
                 }
                 _ => true,
             },
@@ -217,7 +217,7 @@ impl<'a> Interpreter<'a> {
         } else {
             condition::unclear(defined, span)
         };
-        self.of_condition(result, span)
+        self.of_condition(result)
     }
 
     /// What an operator comes to, as a condition; otherwise what the whole comes to.
@@ -259,11 +259,11 @@ impl<'a> Interpreter<'a> {
             Term::Field(field) => FieldRef::Field(field.path.clone()),
             Term::Id => FieldRef::Id,
             Term::Moment(moment) if value.kind() != moment.kind => {
-                return self.no_order(operator, value, span);
+                return self.no_order(operator, &left, &right, span);
             }
             Term::Moment(moment) => {
                 return match self.ordered_moment(wanted, moment, value, span) {
-                    Some(condition) => self.of_condition(condition, span),
+                    Some(condition) => self.of_condition(condition),
                     None => self.unclear_of(&[left, right], span),
                 };
             }
@@ -274,43 +274,49 @@ impl<'a> Interpreter<'a> {
             | Term::Data
             | Term::Keys(_)
             | Term::Condition(_)
-            | Term::List(_, _) => return self.no_order(operator, value, span),
+            | Term::List(_, _) => return self.no_order(operator, &left, &right, span),
         };
         let (wanted, constant) = match value {
             Value::Float(number) if number.is_nan() => {
                 let FieldRef::Field(path) = &field else {
-                    return self.no_order(operator, value, span);
+                    return self.no_order(operator, &left, &right, span);
                 };
                 let is_number = term::field_test(path, Relation::Is(Kinds::NUMBER), span);
                 let never = condition::choice([(is_number, condition::known(false))]);
-                return self.of_condition(never, span);
+                return self.of_condition(never);
             }
             Value::String(text) => (wanted, Stored::from(&**text)),
-            _ if field == FieldRef::Id => return self.no_order(operator, value, span),
+            _ if field == FieldRef::Id => return self.no_order(operator, &left, &right, span),
             Value::Int(number) => (wanted, Stored::Integer(*number)),
             Value::Float(number) => (wanted, Stored::Double(*number)),
             Value::Timestamp(nanos) => match timestamp_bound(wanted, *nanos) {
                 Some(bound) => bound,
                 None => return self.unclear_of(&[left, right], span),
             },
-            _ => return self.no_order(operator, value, span),
+            _ => return self.no_order(operator, &left, &right, span),
         };
         let test = condition::test(Test {
             field,
             relation: Relation::Ordered(wanted, constant),
             span,
         });
-        self.of_condition(test, span)
+        self.of_condition(test)
     }
 
-    fn no_order(&mut self, operator: BinaryOperator, value: &Value<'a>, span: Span) -> Partial<'a> {
+    fn no_order(
+        &mut self,
+        operator: BinaryOperator,
+        left: &Partial<'a>,
+        right: &Partial<'a>,
+        span: Span,
+    ) -> Partial<'a> {
+        if !(left.is_certain() && right.is_certain()) {
+            return Partial::failing();
+        }
         let sign = operator.as_str();
-        let fault = match value {
-            Value::Null => Fault::Null,
-            other => Fault::unsupported(
-                format!("{} {sign} {}", other.type_name(), other.type_name()),
-                format!("number {sign} number"),
-            ),
+        let fault = match (left, right) {
+            (Partial::Known(Value::Null), _) | (_, Partial::Known(Value::Null)) => Fault::Null,
+            _ => Fault::unsupported(format!("map {sign} map"), format!("number {sign} number")),
         };
         self.fail(fault, span)
     }
@@ -326,6 +332,7 @@ impl<'a> Interpreter<'a> {
                         .unwrap_or_default(),
                     Value::Map(map) => map.iter().map(|(key, _)| Value::String(key)).collect(),
                     Value::Object(_) => return self.unclear_of(&[left], span),
+                    _ if !left.is_certain() && value.elements().is_none() => return Partial::failing(),
                     Value::Null => return self.fail(Fault::Null, span),
                     other => {
                         let fault = Fault::unsupported(format!("in {}", other.type_name()), "in list");
@@ -349,16 +356,16 @@ impl<'a> Interpreter<'a> {
                     let element = forms(value, self.context.database);
                     let relation = Relation::Contains { element, key };
                     let test = term::field_test(&field.path, relation, span);
-                    self.of_condition(test, span)
+                    self.of_condition(test)
                 }
                 Term::Data | Term::Keys(_) => match &left {
                     Partial::Known(Value::String(name)) => {
                         let has = self.has_key(term, name, span);
-                        self.of_condition(has, span)
+                        self.of_condition(has)
                     }
                     Partial::Known(_) => {
                         let never = condition::choice([(right.is_defined(span), condition::known(false))]);
-                        self.of_condition(never, span)
+                        self.of_condition(never)
                     }
                     _ => self.unclear_of(&[left, right], span),
                 },
@@ -372,9 +379,10 @@ impl<'a> Interpreter<'a> {
                     }
                     let defined = term::are_defined([&left, &right], span);
                     let result = condition::choice([(defined, condition::any(parts))]);
-                    self.of_condition(result, span)
+                    self.of_condition(result)
                 }
-                Term::Id | Term::Condition(_) => self.fail(Fault::unsupported("in string", "in list"), span),
+                Term::Id if left.is_certain() => self.fail(Fault::unsupported("in string", "in list"), span),
+                Term::Id | Term::Condition(_) => Partial::failing(),
                 _ => self.unclear_of(&[left, right], span),
             },
             _ => self.unclear_of(&[left, right], span),
@@ -399,7 +407,7 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 let test = term::field_test(&field.path, Relation::OneOf(values), span);
-                self.of_condition(test, span)
+                self.of_condition(test)
             }
             Term::Id => {
                 let values = elements
@@ -410,7 +418,7 @@ impl<'a> Interpreter<'a> {
                     })
                     .collect();
                 let test = term::id_test(Relation::OneOf(values), span);
-                self.of_condition(test, span)
+                self.of_condition(test)
             }
             _ if elements.len() <= CASES_MAX => {
                 let mut parts = Vec::with_capacity(elements.len());
@@ -426,7 +434,7 @@ impl<'a> Interpreter<'a> {
                     }
                 }
                 let result = condition::choice([(value.is_defined(span), condition::any(parts))]);
-                self.of_condition(result, span)
+                self.of_condition(result)
             }
             _ => self.unclear_of(std::slice::from_ref(value), span),
         }

@@ -24,7 +24,7 @@ pub(crate) const TERM_DEPTH_MAX: u16 = 40;
 #[derive(Clone, Debug)]
 pub(crate) enum Partial<'a> {
     Known(Value<'a>),
-    /// It has no value, whatever the document.
+    /// It has no value, whatever the document, and for this reason.
     Failed(Box<EvaluationError>),
     /// It depends on a document looked up that is not known yet.
     Needs,
@@ -118,6 +118,24 @@ impl<'a> Partial<'a> {
     /// Some value that fails for certain unless `defined` is true.
     pub(crate) fn opaque(defined: Shared) -> Self {
         Self::term(Term::Opaque { defined })
+    }
+
+    /// Something that fails for every document, though not with the same error: for some it may be an absence, which `??`
+    /// replaces.
+    pub(crate) fn failing() -> Self {
+        Self::opaque(condition::failed())
+    }
+
+    /// Whether it has a value for every document, so that what is done with it fails for one reason only.
+    pub(crate) fn is_certain(&self) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::Failed(_) | Self::Needs => false,
+            Self::Unknown(term) => matches!(
+                **term,
+                Term::Request | Term::Document | Term::Data | Term::Id | Term::Keys(None)
+            ),
+        }
     }
 
     /// Whether it has a value: true if it has, and false or failing if not.

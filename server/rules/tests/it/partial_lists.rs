@@ -300,6 +300,22 @@ fn connectives_absorb_failures() {
 }
 
 #[test]
+fn what_replaces_an_absence_counts_where_it_may_be_one() {
+    check_conditions(&[
+        // Of a document without `a` the sum is absent, of one with it an error.
+        ("((resource.data.a + 1 / 0) ?? 5) == 5", "< ?"),
+        ("((resource.data.a < null) ?? true)", "< ?"),
+        ("((resource.data.a in null) ?? true)", "< ?"),
+        ("((resource.data.a ? 1 / 0 : 1 / 0) ?? 5) == 5", "< ?"),
+        ("([resource.data.a, 1 / 0].size() ?? 5) == 5", "< ?"),
+        // These are errors of one kind only.
+        ("((1 + 1 / 0) ?? 5) == 5", "deny"),
+        ("(resource.data.size(1 / 0) ?? 5) == 5", "deny"),
+        ("(request.auth.token.gone ?? 'x') == 'x'", "allow"),
+    ]);
+}
+
+#[test]
 fn ids_become_filters() {
     check_conditions(&[
         ("request.auth.uid == id", "= __id__ == \"alice\""),
