@@ -174,5 +174,5 @@ fn the_readme_does_what_it_says() {
 
     // The first lines of the copy's documents are the films in the order of the file, and nothing is missing.
     let everything = fs::read_to_string(folder.path().join("everything.ndjson")).unwrap();
-    assert_eq!(everything.lines().count(), andiron_testkit::MOVIES_COUNT + 3);
+    assert_eq!(everything.lines().count(), andiron_testkit::MOVIES_COUNT + 4);
 }
