@@ -166,6 +166,8 @@ fn fmt_rewrites_what_is_laid_out_otherwise_and_leaves_broken_files_alone() {
     );
     fs::remove_file(folder.path().join("broken.rules")).unwrap();
     assert_eq!(rules(folder.path(), &["fmt", "--check"]).expect(0).stdout, "");
+    // Nothing else is left in the folder.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `andiron rules fmt`.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use andiron_rules::diagnostic::Diagnostic;
@@ -48,7 +48,7 @@ pub(super) fn fmt(arguments: &FmtArguments) -> Result<(), AndironError> {
             Ok(text) if text == source.text() => {}
             Ok(text) => {
                 if !arguments.check {
-                    std::fs::write(file, text).map_err(AndironError::file("writing", file))?;
+                    replace(file, &text).map_err(AndironError::file("writing", file))?;
                 }
                 changed.push(source.name().to_owned());
             }
@@ -72,6 +72,18 @@ pub(super) fn fmt(arguments: &FmtArguments) -> Result<(), AndironError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Puts a text in the place of a file's, at once: a server that watches the file never sees half of it.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    // The file itself, should its name be a link.
+    let file = std::fs::canonicalize(file)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let mut written = tempfile::NamedTempFile::new_in(folder)?;
+    written.write_all(text.as_bytes())?;
+    std::fs::set_permissions(written.path(), std::fs::metadata(&file)?.permissions())?;
+    written.persist(&file).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn standard_input(arguments: &FmtArguments) -> Result<(), AndironError> {
