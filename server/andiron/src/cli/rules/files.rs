@@ -4,15 +4,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use andiron_engine::RULES_ROOTS;
 use andiron_rules::source::SOURCE_BYTES_MAX;
 use andiron_rules::testing::TEST_FILE_SUFFIX;
 use andiron_rules::{Program, Source};
 use clap::Args;
 
 use crate::AndironError;
-
-/// The files whose rules a server enforces, those that are there.
-pub(crate) const PROJECT_RULES: [&str; 3] = ["andiron.rules", "firestore.rules", "storage.rules"];
 
 /// How deep folders are searched for files.
 const FOLDER_DEPTH_MAX: usize = 16;
@@ -53,7 +51,7 @@ pub(crate) fn load_rules(folder: &Path, files: &[PathBuf]) -> Result<Program, An
 
 /// The rules files of a project; there is at least one.
 pub(crate) fn project_rules(folder: &Path) -> Result<Vec<PathBuf>, AndironError> {
-    let found: Vec<_> = PROJECT_RULES
+    let found: Vec<_> = RULES_ROOTS
         .into_iter()
         .map(|name| folder.join(name))
         .filter(|file| file.is_file())
@@ -62,7 +60,7 @@ pub(crate) fn project_rules(folder: &Path) -> Result<Vec<PathBuf>, AndironError>
         return Err(AndironError::Usage(format!(
             "there are no rules in `{}`: none of {}; name a file, or the project folder with --dir",
             folder.display(),
-            PROJECT_RULES.map(|name| format!("`{name}`")).join(", ")
+            RULES_ROOTS.map(|name| format!("`{name}`")).join(", ")
         )));
     }
     Ok(found)
