@@ -297,7 +297,11 @@ impl<'a, O: Observer> Judging<'a, '_, O> {
             && let Some(after) = self.evaluator.request.after
         {
             let value = Value::Map(super::value::Map::Stored(after));
-            match self.evaluator.conforms(&value, id, span) {
+            let conforms = self.evaluator.conforms(&value, id, span);
+            if O::WATCHES {
+                self.evaluator.observer.type_tested();
+            }
+            match conforms {
                 Ok(Ok(())) => {}
                 Err(Stop::Needs) => self.type_needs = true,
                 Ok(Err(mismatch)) => {

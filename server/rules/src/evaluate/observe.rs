@@ -24,6 +24,9 @@ pub(crate) trait Observer {
 
     /// An `allow` has been tried.
     fn tried(&mut self, allow: &Allow, result: &Evaluated<'_>);
+
+    /// The type that a match requires has been tested; what was evaluated for that belongs to no `allow`.
+    fn type_tested(&mut self) {}
 }
 
 /// Nobody.
@@ -84,6 +87,10 @@ impl Observer for Trace {
             depth,
             result,
         });
+    }
+
+    fn type_tested(&mut self) {
+        self.entries.clear();
     }
 
     fn tried(&mut self, allow: &Allow, result: &Evaluated<'_>) {

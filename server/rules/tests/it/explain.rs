@@ -227,7 +227,11 @@ service cloud.firestore {
     assert_eq!(answer["mismatch"]["line"], json!(5));
     assert_eq!(answer["message"], "field `tags[1]` is int, not string");
     let request = json!({"method": "create", "path": "posts/p1", "after": {"title": "ok", "tags": []}});
-    assert_eq!(ask(source, &request)["reason"], "sign in to write");
+    let answer = ask(source, &request);
+    assert_eq!(answer["reason"], "sign in to write");
+    // What was evaluated to test the type is no part of the `allow`.
+    let trace = answer["tried"][0]["trace"].as_array().unwrap();
+    assert!(trace.iter().all(|step| step["line"] == json!(6)), "{trace:?}");
 }
 
 #[test]
