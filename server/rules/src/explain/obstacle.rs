@@ -6,7 +6,7 @@
 use super::steps::{Evaluation, Index};
 use crate::evaluate::EvaluationError;
 use crate::source::Span;
-use crate::syntax::{BinaryOperator, ExprKind, UnaryOperator};
+use crate::syntax::{BinaryOperator, Expr, ExprKind, UnaryOperator};
 
 /// What would have had to be otherwise.
 #[derive(Debug)]
@@ -120,17 +120,22 @@ fn origin<'e, 't>(evaluation: &'e Evaluation<'t>, error: &EvaluationError) -> &'
     found
 }
 
-/// Literals show their value themselves.
+/// Literals, and lists of nothing but literals, show their value themselves.
 fn is_worth_showing(index: &Index<'_>, span: Span) -> bool {
-    !matches!(
-        index.expression(span).map(|expr| &expr.kind),
-        Some(
-            ExprKind::Null
-                | ExprKind::Bool(_)
-                | ExprKind::Int(_)
-                | ExprKind::Float(_)
-                | ExprKind::String(_)
-                | ExprKind::Bytes(_)
-        )
+    index.expression(span).is_none_or(|expr| match &expr.kind {
+        ExprKind::List(elements) => !elements.iter().all(is_literal),
+        _ => !is_literal(expr),
+    })
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(
+        expr.without_parens().kind,
+        ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::String(_)
+            | ExprKind::Bytes(_)
     )
 }
