@@ -18,14 +18,17 @@ pub struct ServerInfo {
     pub version: String,
 }
 
+/// Puts files where the project's rules are read from, or says why it cannot. What is not among them and was in force before
+/// is to be gone afterwards.
+pub type SaveRules = Arc<dyn Fn(&RulesFiles) -> Result<(), String> + Send + Sync>;
+
 /// The rules of a project, as administrators look after them.
 #[derive(Clone)]
 pub struct RulesAdministration {
     /// What was ever in force.
     pub revisions: RulesRevisions,
-    /// Puts files where the project's rules are read from, or says why it cannot. What is not among them and was read
-    /// from there before is to be gone afterwards.
-    pub save: Arc<dyn Fn(&RulesFiles) -> Result<(), String> + Send + Sync>,
+    /// Where the files are kept.
+    pub save: SaveRules,
 }
 
 /// The HTTP interface of one engine. Cheap to clone; all clones are the same.

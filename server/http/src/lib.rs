@@ -32,7 +32,7 @@ mod resource_path;
 mod security_headers;
 mod server;
 
-pub use app::{App, RulesAdministration, ServerInfo};
+pub use app::{App, RulesAdministration, SaveRules, ServerInfo};
 pub use client::{TrustedProxy, TrustedProxyError};
 pub use cors::{CorsOrigin, CorsOriginError};
 pub use metrics::ConnectionCount;
