@@ -587,7 +587,11 @@ pub(crate) struct Rules {
     /// Not there if there never were any rules, as everything about the revision.
     #[schema(nullable = false)]
     revision: Option<u64>,
-    #[schema(nullable = false, example = "2026-11-22T05:40:35.123456Z", format = "date-time")]
+    #[schema(
+        nullable = false,
+        example = "2026-11-22T05:40:35.123456Z",
+        format = "date-time"
+    )]
     time: Option<String>,
     /// `files`: the files in the project's folder changed. `api`: they were published. `rollback`: an earlier revision was
     /// taken up again.

@@ -124,7 +124,14 @@ impl Server {
             revisions: RulesRevisions::new(engine.clone(), Limits::default()),
             save: Arc::new(|_| Ok(())),
         };
-        let app = App::new(engine.clone(), keys, accounts.clone(), rules, options.clone(), info);
+        let app = App::new(
+            engine.clone(),
+            keys,
+            accounts.clone(),
+            rules,
+            options.clone(),
+            info,
+        );
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
