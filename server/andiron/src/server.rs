@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_auth::{
-    Accounts, AttemptLimits, AuthError, AuthOptions, HashCost, Rate, SecretText, ServiceKeys, SignUpPolicy,
+    Accounts, AttemptLimits, AuthError, AuthOptions, Deliver, HashCost, MailTemplates, Mailbox, Post, Rate,
+    SecretText, ServiceKeys, SignUpPolicy, SmtpOptions, SmtpTransport,
 };
 use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
@@ -105,7 +106,7 @@ impl Server {
             tasks: JoinSet::new(),
             socket: None,
         };
-        match server.listen(settings, reach).await {
+        match server.listen(project, reach).await {
             Ok(()) => Ok(server),
             Err(error) => {
                 // The first failure is the one to tell; what it led to is in the log.
@@ -189,7 +190,8 @@ impl Server {
         failure.map_or(Ok(()), |failure| Err(AndironError::Fatal(failure)))
     }
 
-    async fn listen(&mut self, settings: &Settings, reach: Reach) -> Result<(), AndironError> {
+    async fn listen(&mut self, project: &Project, reach: Reach) -> Result<(), AndironError> {
+        let settings = project.settings();
         let options = http_options(settings);
         let info = ServerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -213,7 +215,8 @@ impl Server {
             listener = Some(bound);
         }
         let auth = auth_options(settings, self.address.unwrap_or(settings.listen));
-        let accounts = Accounts::open(self.engine.clone(), auth).await?;
+        let post = post(project, &self.engine)?;
+        let accounts = Accounts::open(self.engine.clone(), auth, post).await?;
         let app = App::new(
             self.engine.clone(),
             self.keys.clone(),
@@ -430,6 +433,35 @@ fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
     }
 }
 
+/// How mails are written and sent.
+fn post(project: &Project, engine: &Engine) -> Result<Post, AndironError> {
+    let settings = project.settings();
+    let templates = MailTemplates::load(&project.folder().join(&settings.mail_templates))?;
+    if let Some((security, host, port)) = settings.mail_smtp.place.clone() {
+        let user = settings.mail_smtp.user.clone();
+        let smtp = SmtpTransport::new(SmtpOptions {
+            host,
+            port,
+            security,
+            credentials: (!user.is_empty()).then(|| (user, settings.mail_password.0.clone())),
+            from: settings.mail_from.clone(),
+        })?;
+        return Ok(Post {
+            deliver: Some(Arc::new(smtp)),
+            templates,
+            mailbox: None,
+        });
+    }
+    let mailbox = settings.dev.then(|| Mailbox::new(engine.clone()));
+    Ok(Post {
+        deliver: mailbox
+            .clone()
+            .map(|mailbox| Arc::new(mailbox) as Arc<dyn Deliver>),
+        templates,
+        mailbox,
+    })
+}
+
 /// The settings of accounts, for a server that listens at this address.
 pub(crate) fn auth_options(settings: &Settings, address: SocketAddr) -> AuthOptions {
     let defaults = AuthOptions::default();
@@ -439,6 +471,7 @@ pub(crate) fn auth_options(settings: &Settings, address: SocketAddr) -> AuthOpti
             url => url.to_owned(),
         },
         app_name: settings.auth_app_name.clone(),
+        link_url: settings.auth_link_url.clone(),
         sign_up: match settings.auth_sign_up {
             SignUp::Open => SignUpPolicy::Open,
             SignUp::Closed => SignUpPolicy::Closed,
@@ -476,6 +509,14 @@ pub(crate) fn auth_options(settings: &Settings, address: SocketAddr) -> AuthOpti
                 attempts: attempts(settings.auth_sign_ups_per_hour),
                 ..defaults.limits.sign_up_by_address
             },
+            mail_by_account: Rate {
+                attempts: attempts(settings.mail_per_mailbox),
+                ..defaults.limits.mail_by_account
+            },
+            mail_by_address: Rate {
+                attempts: attempts(settings.mail_per_client),
+                ..defaults.limits.mail_by_address
+            },
             ..defaults.limits
         },
         ..defaults
@@ -498,6 +539,7 @@ fn http_options(settings: &Settings) -> HttpOptions {
         connections_max: settings.http_connections.as_usize(),
         shutdown_timeout: settings.http_shutdown_time,
         compression: settings.http_compression,
+        shows_denials: settings.dev,
         cors_origins: settings.http_cors_origins.clone(),
         trusted_proxies: settings.http_trusted_proxies.clone(),
         metrics_access: match settings.http_metrics {

@@ -75,6 +75,11 @@ pub(crate) struct AccountRecord {
     pub(crate) password: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) identities: Vec<IdentityRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) totp: Option<TotpRecord>,
+    /// Hashes of recovery codes that have not been used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) recovery_codes: Vec<String>,
     /// Access tokens of an earlier epoch are refused.
     pub(crate) epoch: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +96,18 @@ pub(crate) struct IdentityRecord {
     pub(crate) subject: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
+}
+
+/// An authenticator that shows codes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TotpRecord {
+    /// In base32, as authenticators take it.
+    pub(crate) secret: String,
+    /// Whether a code of it was seen; before that it is no factor.
+    pub(crate) confirmed: bool,
+    /// The time step of the last code that was taken: none is taken twice.
+    pub(crate) last_step: i64,
 }
 
 /// What an account says about itself.
@@ -178,6 +195,7 @@ pub struct AccountView<'a> {
     claims: Map,
     roles: &'a [String],
     providers: Vec<ProviderView<'a>>,
+    factors: Vec<&'static str>,
     anonymous: bool,
     disabled: bool,
     create_time: Timestamp,
@@ -229,6 +247,7 @@ impl Account {
             claims: record.claims.clone(),
             roles: &record.roles,
             providers: password.into_iter().chain(others).collect(),
+            factors: self.factors(),
             anonymous: record.anonymous,
             disabled: record.disabled,
             create_time: self.created,
@@ -242,6 +261,14 @@ impl Account {
             created: record.created,
             record: record.data.clone(),
         }
+    }
+
+    /// The second factors that a sign-in asks for.
+    pub(crate) fn factors(&self) -> Vec<&'static str> {
+        let has_totp = self.record.totp.as_ref().is_some_and(|totp| totp.confirmed);
+        let has_codes = has_totp && !self.record.recovery_codes.is_empty();
+        let factors = has_totp.then_some("totp").into_iter();
+        factors.chain(has_codes.then_some("recovery")).collect()
     }
 
     /// Its highest role as an administrator.

@@ -1,22 +1,31 @@
 //! The door to everything about accounts, and what all flows share.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use andiron_engine::{Caller, Engine, User};
 use andiron_protocol::{Timestamp, Value, data_from_json};
+use tokio::sync::Semaphore;
 
 use crate::account::{Account, AccountRecord, EmailRecord, account_path, email_path};
 use crate::audit::Event;
 use crate::limit::{Attempt, Attempts};
+use crate::mail::MailKind;
 use crate::password::PasswordHasher;
 use crate::records::{Batch, Record, is_conflict, read};
 use crate::roles::AdminRole;
 use crate::session::{SessionRecord, session_path};
 use crate::token::{Kind, SigningKeys, VerifiedToken, VerifiedTokens};
-use crate::{AuthError, AuthOptions, ClientInfo, EmailAddress, JsonWebKey, Password, SigningKeyInfo};
+use crate::{
+    AuthError, AuthOptions, ClientInfo, Deliver, EmailAddress, JsonWebKey, MailTemplates, Mailbox, Password,
+    SecretText, SigningKeyInfo,
+};
 
 /// How often a change is tried again whose account somebody else changed meanwhile.
 pub(crate) const CONFLICTS_MAX: usize = 16;
+/// Mails that may be under way at once.
+const MAILS_UNDER_WAY_MAX: usize = 64;
 /// How far ahead of ours the clock of another node may be.
 const CLOCK_SKEW_SECONDS: i64 = 60;
 
@@ -31,6 +40,19 @@ struct Parts {
     signing_keys: SigningKeys,
     verified: VerifiedTokens,
     attempts: Attempts,
+    post: Post,
+    mails_under_way: Arc<Semaphore>,
+}
+
+/// How mails are written and sent.
+#[derive(Clone, Default)]
+pub struct Post {
+    /// The way out; without one there are no flows by mail.
+    pub deliver: Option<Arc<dyn Deliver>>,
+    /// What mails say.
+    pub templates: MailTemplates,
+    /// The mailbox, if that is the way out.
+    pub mailbox: Option<Mailbox>,
 }
 
 impl Accounts {
@@ -38,12 +60,14 @@ impl Accounts {
     ///
     /// # Errors
     /// If the engine cannot read, or a thread for hashing cannot be started.
-    pub async fn open(engine: Engine, options: AuthOptions) -> Result<Self, AuthError> {
+    pub async fn open(engine: Engine, options: AuthOptions, post: Post) -> Result<Self, AuthError> {
         Ok(Self(Arc::new(Parts {
             hasher: PasswordHasher::start(engine.clone(), &options)?,
             signing_keys: SigningKeys::open(engine.clone()).await?,
             verified: VerifiedTokens::new(),
             attempts: Attempts::new(),
+            post,
+            mails_under_way: Arc::new(Semaphore::new(MAILS_UNDER_WAY_MAX)),
             engine,
             options,
         })))
@@ -72,6 +96,86 @@ impl Accounts {
 
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.0.attempts
+    }
+
+    /// The development mailbox, if that is where mails go.
+    pub fn mailbox(&self) -> Option<&Mailbox> {
+        self.0.post.mailbox.as_ref()
+    }
+
+    /// Refuses what needs a mail where none can be sent.
+    pub(crate) fn check_post(&self) -> Result<(), AuthError> {
+        match self.0.post.deliver {
+            Some(_) => Ok(()),
+            None => Err(AuthError::NotPossible(
+                "this server sends no mail: see `mail.smtp`".to_owned(),
+            )),
+        }
+    }
+
+    /// Does work for a mail after the answer, so that how long an answer takes does not tell whether there was a mail. What
+    /// would be too much at once is dropped.
+    pub(crate) fn after_answer<W>(&self, work: impl FnOnce(Self) -> W + Send + 'static)
+    where
+        W: Future<Output = Result<(), AuthError>> + Send,
+    {
+        let Ok(slot) = Arc::clone(&self.0.mails_under_way).try_acquire_owned() else {
+            tracing::warn!("too many mails are under way; one is dropped");
+            return;
+        };
+        let accounts = self.clone();
+        tokio::spawn(async move {
+            let _slot = slot;
+            match work(accounts).await {
+                // The rest is as it should be.
+                Ok(()) | Err(AuthError::TooManyAttempts { .. }) => {}
+                Err(error) => tracing::error!(%error, "a mail was not sent"),
+            }
+        });
+    }
+
+    /// Writes a mail and hands it over. `code` is the secret of its link, or stands in the mail itself.
+    pub(crate) async fn send_mail(
+        &self,
+        kind: MailKind,
+        to: &EmailAddress,
+        code: &SecretText,
+        time: Duration,
+        email: &str,
+    ) -> Result<(), AuthError> {
+        let Some(deliver) = &self.0.post.deliver else {
+            return Ok(());
+        };
+        let options = self.options();
+        let page = match options.link_url.as_str() {
+            "" => format!("{}/api/v1/auth/action", options.url),
+            page => page.to_owned(),
+        };
+        let link = format!("{page}#mode={}&code={}", kind.name(), code.expose());
+        let minutes = (time.as_secs() / 60).to_string();
+        let values = [
+            ("app", options.app_name.as_str()),
+            ("code", code.expose()),
+            ("email", email),
+            ("link", &link),
+            ("minutes", &minutes),
+        ];
+        let mail = self.0.post.templates.write(kind, to.clone(), &values);
+        let delivered = deliver.deliver(mail).await;
+        delivered.map_err(|detail| AuthError::Internal(format!("sending a mail: {detail}")))
+    }
+
+    /// Sends a mail that shows that mails can be sent.
+    ///
+    /// # Errors
+    /// [`AuthError::NotPossible`] with what the mail server said.
+    pub async fn send_test_mail(&self, to: &EmailAddress) -> Result<(), AuthError> {
+        self.check_post()?;
+        let none = SecretText::new(String::new());
+        let sent = self
+            .send_mail(MailKind::Test, to, &none, Duration::ZERO, to.as_str())
+            .await;
+        sent.map_err(|error| AuthError::NotPossible(error.to_string()))
     }
 
     /// The public keys with which other services can verify access tokens.

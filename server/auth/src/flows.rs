@@ -2,11 +2,16 @@
 
 mod admin;
 mod custom_token;
+mod email;
+mod email_sign_in;
 mod me;
 mod password_change;
+mod password_reset;
+mod second_factor;
 mod setup;
 mod sign_in;
 mod sign_up;
 
 pub use admin::{AccountChange, AccountList, NewAccount};
+pub use second_factor::{RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment};
 pub use sign_up::NewSignUp;

@@ -21,20 +21,30 @@ mod session;
 
 mod flows;
 
+mod mail;
+
 mod audit;
+mod codes;
 mod limit;
 mod password;
 mod records;
 mod service_key;
 mod token;
+mod totp;
 
 pub use account::{Account, AccountView, Profile, ProfileChange};
-pub use accounts::Accounts;
+pub use accounts::{Accounts, Post};
 pub use audit::{AUDIT_PAGE_MAX, AuditEvent, AuditQuery};
 pub use client_info::ClientInfo;
 pub use email_address::EmailAddress;
 pub use error::AuthError;
-pub use flows::{AccountChange, AccountList, NewAccount, NewSignUp};
+pub use flows::{
+    AccountChange, AccountList, NewAccount, NewSignUp, RecoveryCodes, SecondFactorDue, SignInOutcome,
+    TotpEnrolment,
+};
+pub use mail::{
+    Deliver, Delivery, Mail, MailTemplates, Mailbox, MailboxEntry, SmtpOptions, SmtpSecurity, SmtpTransport,
+};
 pub use options::{AttemptLimits, AuthOptions, HashCost, Rate, SignUpPolicy};
 pub use password::Password;
 pub use roles::{AdminRole, admin_role};

@@ -21,7 +21,6 @@ const COUNTERS_MAX: usize = 100_000;
 pub(crate) enum Attempt {
     SignIn,
     SignUp,
-    #[expect(dead_code, reason = "mails come next")]
     Mail,
     Token,
 }

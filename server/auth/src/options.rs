@@ -12,6 +12,8 @@ pub struct AuthOptions {
     pub audience: String,
     /// The name of the app, as mails and authenticators show it. Default `Andiron`.
     pub app_name: String,
+    /// Where links in mails lead, before `#mode=…&code=…`: a page of the app, or if empty the server's own. Default empty.
+    pub link_url: String,
     /// Who may make an account. Default [`SignUpPolicy::Open`].
     pub sign_up: SignUpPolicy,
     /// If there are any, addresses of accounts must be of one of these domains. Default none.
@@ -132,6 +134,7 @@ impl Default for AuthOptions {
             url: "http://127.0.0.1:8750".to_owned(),
             audience: "andiron".to_owned(),
             app_name: "Andiron".to_owned(),
+            link_url: String::new(),
             sign_up: SignUpPolicy::default(),
             sign_up_domains: Vec::new(),
             anonymous: true,

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::account::{Account, account_path, map_json};
 use crate::accounts::CONFLICTS_MAX;
 use crate::audit::{AUDIT, Event};
+use crate::codes::CODES;
 use crate::limit::Attempt;
 use crate::records::{Batch, Record, is_conflict, list, read};
 use crate::secret::{self, hash};
@@ -500,6 +501,7 @@ impl Accounts {
             Timestamp::from_micros_clamped(now.as_micros().saturating_sub(micros))
         };
         let audit = Source::Collection(AUDIT.parse()?);
+        let codes = Source::Collection(CODES.parse()?);
         let group = || Source::Group("_sessions".to_owned());
         for (source, filter) in [
             (group(), less("expires", text(now))?),
@@ -507,6 +509,7 @@ impl Accounts {
                 group(),
                 less("lastUsed", text(oldest(self.options().session_idle_time)))?,
             ),
+            (codes, less("expires", text(now))?),
             (audit, less("time", text(oldest(self.options().audit_time)))?),
         ] {
             let records: Vec<Record<serde_json::Value>> = list(self.engine(), source, Some(filter)).await?;

@@ -122,6 +122,9 @@ struct ServeArguments {
     /// The least important log lines: `error`, `warn`, `info`, `debug` or `trace` [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+    /// For development: mails stay in memory and are logged, denials are explained to everybody
+    #[arg(long)]
+    dev: bool,
     /// Any setting of andiron.toml, as in `--set history.age=30d`; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -155,6 +158,13 @@ impl ServeArguments {
                 flag: "--set",
                 key: key.trim().to_owned(),
                 value: value.trim().to_owned(),
+            });
+        }
+        if self.dev {
+            flags.push(FlagValue {
+                flag: "--dev",
+                key: "dev".to_owned(),
+                value: "true".to_owned(),
             });
         }
         // A flag of its own says it more plainly than `--set`, so it wins.

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use andiron_auth::SecretText;
 use andiron_http::{CorsOrigin, TrustedProxy};
 
-use crate::config::value::{ByteCount, Count, Domain, Period, ServerUrl, SettingValue, named_setting};
+use crate::config::value::{
+    ByteCount, Count, Domain, Period, Secret, ServerUrl, SettingValue, SmtpServer, named_setting,
+};
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,7 @@ use crate::config::value::{ByteCount, Count, Domain, Period, ServerUrl, SettingV
 pub struct Settings {
     pub listen: SocketAddr,
     pub url: ServerUrl,
+    pub dev: bool,
     pub data_dir: PathBuf,
     pub durability: Durability,
     pub history_age: Duration,
@@ -47,6 +51,7 @@ pub struct Settings {
     pub http_trusted_proxies: Vec<TrustedProxy>,
     pub http_metrics: MetricsAccess,
     pub auth_sign_up: SignUp,
+    pub auth_link_url: String,
     pub auth_domains: Vec<Domain>,
     pub auth_anonymous: bool,
     pub auth_app_name: String,
@@ -65,6 +70,12 @@ pub struct Settings {
     pub auth_wrong_passwords: Count,
     pub auth_lock_time: Period,
     pub auth_sign_ups_per_hour: Count,
+    pub mail_smtp: SmtpServer,
+    pub mail_password: Secret,
+    pub mail_from: String,
+    pub mail_templates: PathBuf,
+    pub mail_per_mailbox: Count,
+    pub mail_per_client: Count,
     pub log_format: LogFormat,
     pub log_level: LogLevel,
 }
@@ -154,6 +165,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8750)),
             url: ServerUrl::default(),
+            dev: false,
             data_dir: PathBuf::from("andiron-data"),
             durability: Durability::Full,
             history_age: Duration::from_secs(7 * 24 * 3600),
@@ -186,6 +198,7 @@ impl Default for Settings {
             http_trusted_proxies: Vec::new(),
             http_metrics: MetricsAccess::Admin,
             auth_sign_up: SignUp::Open,
+            auth_link_url: String::new(),
             auth_domains: Vec::new(),
             auth_anonymous: true,
             auth_app_name: "Andiron".to_owned(),
@@ -204,6 +217,12 @@ impl Default for Settings {
             auth_wrong_passwords: Count(5),
             auth_lock_time: Period(Duration::from_secs(15 * 60)),
             auth_sign_ups_per_hour: Count(30),
+            mail_smtp: SmtpServer::default(),
+            mail_password: Secret(SecretText::new(String::new())),
+            mail_from: String::new(),
+            mail_templates: PathBuf::from("mail"),
+            mail_per_mailbox: Count(3),
+            mail_per_client: Count(20),
             log_format: LogFormat::Auto,
             log_level: LogLevel::Info,
         }
@@ -268,6 +287,10 @@ settings! {
         "The URL at which clients reach the server, as in `https://api.example.org`: the issuer of tokens, and\n\
          what links in mails begin with. Without it, `http://` and the address of `listen`. A change makes\n\
          access tokens of before worthless; clients refresh them.";
+    "dev" dev: bool,
+        "Development: mails stay in memory, their links are logged and `/api/v1/admin/mailbox` shows them, unless\n\
+         `mail.smtp` is set; everybody is told where and why the rules deny something. Not for servers that\n\
+         others reach.";
     "data_dir" data_dir: PathBuf,
         "Where the data lies; a relative path counts from the folder of this file.";
     "durability" durability: Durability,
@@ -338,6 +361,9 @@ settings! {
     "auth.sign_up" auth_sign_up: SignUp,
         "Who may make an account: `open`, everybody; `closed`, administrators alone; `invitation`, whoever\n\
          has an invitation.";
+    "auth.link_url" auth_link_url: String,
+        "The page of the app that links in mails lead to; `#mode=…&code=…` is added. Without it, a page of the\n\
+         server's own.";
     "auth.domains" auth_domains: Vec<Domain>,
         "If there are any, only addresses of these domains can sign up.";
     "auth.anonymous" auth_anonymous: bool,
@@ -374,6 +400,20 @@ settings! {
         "How long that lock lasts, from the first wrong password on.";
     "auth.sign_ups_per_hour" auth_sign_ups_per_hour: Count,
         "New accounts from one address in an hour.";
+    "mail.smtp" mail_smtp: SmtpServer,
+        "The server that sends mails: `smtp://user@host:587` with STARTTLS, `smtps://user@host:465` with TLS. Without\n\
+         it nothing goes by mail.";
+    "mail.password" mail_password: Secret,
+        "The password there; better in the environment, as ANDIRON_MAIL_PASSWORD.";
+    "mail.from" mail_from: String,
+        "The sender of mails, as in `Example <no-reply@example.org>`.";
+    "mail.templates" mail_templates: PathBuf,
+        "A folder with templates of mails, each before the server's own; a relative path counts from the folder\n\
+         of this file.";
+    "mail.per_mailbox" mail_per_mailbox: Count,
+        "Mails to one mailbox in an hour.";
+    "mail.per_client" mail_per_client: Count,
+        "Mails that one address may ask for in an hour.";
     "log.format" log_format: LogFormat,
         "`text` for people, `json` for programs, `auto` for text on a terminal and JSON elsewhere.";
     "log.level" log_level: LogLevel,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use andiron_auth::{SecretText, SmtpSecurity};
 use andiron_http::{CorsOrigin, TrustedProxy};
 
 /// A kind of setting: how it is read from text and how it is shown.
@@ -39,6 +40,20 @@ pub struct Period(pub Duration);
 /// The URL of a server, without a path; empty if it is not said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerUrl(pub String);
+
+/// An SMTP server; none if it is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SmtpServer {
+    text: String,
+    /// How to get there: protection, host and port.
+    pub(crate) place: Option<(SmtpSecurity, String, u16)>,
+    /// Who signs in there; empty if nobody does.
+    pub(crate) user: String,
+}
+
+/// A text that is not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret(pub SecretText);
 
 /// A domain of e-mail addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,6 +251,65 @@ impl SettingValue for ServerUrl {
     }
 }
 
+impl SettingValue for SmtpServer {
+    const FORM: &'static str = "an SMTP server such as `smtp://user@mail.example.org:587` (STARTTLS), \
+                                `smtps://…` (TLS) or, on this machine, `smtp+plain://localhost:25`";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        let (scheme, rest) = text.split_once("://")?;
+        let (user, place) = match rest.rsplit_once('@') {
+            Some((user, place)) => (user, place),
+            None => ("", rest),
+        };
+        let security = match scheme {
+            "smtp" => SmtpSecurity::StartTls,
+            "smtps" => SmtpSecurity::Tls,
+            "smtp+plain" => SmtpSecurity::None,
+            _ => return None,
+        };
+        let port_default = match security {
+            SmtpSecurity::StartTls => 587,
+            SmtpSecurity::Tls => 465,
+            SmtpSecurity::None => 25,
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (place, port_default),
+        };
+        let is_here = matches!(host, "localhost" | "127.0.0.1");
+        // A password in here would be shown with the other settings; it has a setting of its own.
+        let is_sane = !host.is_empty() && !host.contains(['/', ':', ' ']) && !user.contains(':');
+        (is_sane && (security != SmtpSecurity::None || is_here)).then(|| Self {
+            text: text.to_owned(),
+            place: Some((security, host.to_owned(), port)),
+            user: user.to_owned(),
+        })
+    }
+
+    fn show(&self) -> String {
+        self.text.clone()
+    }
+}
+
+impl SettingValue for Secret {
+    const FORM: &'static str = "a text";
+
+    fn parse(text: &str) -> Option<Self> {
+        String::parse(text).map(|text| Self(SecretText::new(text)))
+    }
+
+    fn show(&self) -> String {
+        if self.0.expose().is_empty() {
+            String::new()
+        } else {
+            "(hidden)".to_owned()
+        }
+    }
+}
+
 /// An entry of a list in a setting.
 pub(crate) trait ListEntry: FromStr + ToString {
     /// What is expected of the whole list.
@@ -382,6 +456,24 @@ mod tests {
         }
         for text in ["", "+5", "-5", "0", "1.5", "_"] {
             assert_eq!(Count::parse(text), None, "{text}");
+        }
+        for text in [
+            "mail.example.org",
+            "http://mail.example.org",
+            "smtp://",
+            "smtp://user:password@mail.example.org",
+            "smtp+plain://mail.example.org",
+            "smtp://mail.example.org:99999",
+        ] {
+            assert_eq!(SmtpServer::parse(text), None, "{text}");
+        }
+        for text in [
+            "api.example.org",
+            "https://api.example.org/path",
+            "https://a@b",
+            "ftp://x",
+        ] {
+            assert_eq!(ServerUrl::parse(text), None, "{text}");
         }
         assert_eq!(Count::parse("1_000_000"), Some(Count(1_000_000)));
         assert_eq!(Period::parse("0"), None);

@@ -72,3 +72,38 @@ async fn the_first_start_prints_a_secret_that_makes_one_owner() {
     let (status, _) = sign_in(&server.anonymous(), "ada@example.org", "correct horse battery").await;
     assert_eq!(status, 200);
 }
+
+#[tokio::test]
+async fn in_development_mails_stay_in_a_mailbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(program(), folder.path(), &["--dev"]);
+    let body = json!({"email": "ada@example.org", "password": "correct horse battery"});
+    server
+        .anonymous()
+        .post("/api/v1/auth/sign-up", &body)
+        .await
+        .expect(201);
+    let api = server.anonymous().with_key(server.printed_key().unwrap());
+    let mails = loop {
+        let answer = api.get("/api/v1/admin/mailbox").await.expect(200);
+        let mails: Value = serde_json::from_slice(&answer.body).unwrap();
+        // It is written after the answer.
+        if mails["mails"][0].is_object() {
+            break mails;
+        }
+    };
+    assert_eq!(mails["mails"][0]["to"], "ada@example.org");
+    let link = format!("http://{}/api/v1/auth/action#mode=verify-email", server.address());
+    assert!(
+        mails["mails"][0]["text"].as_str().unwrap().contains(&link),
+        "{mails}"
+    );
+}
+
+#[tokio::test]
+async fn without_development_and_a_mail_server_there_is_no_mailbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(program(), folder.path(), &[]);
+    let api = server.anonymous().with_key(server.printed_key().unwrap());
+    api.get("/api/v1/admin/mailbox").await.expect(404);
+}

@@ -4,10 +4,10 @@ use crate::audit::Event;
 use crate::limit::Attempt;
 use crate::password::Checked;
 use crate::session::Shown;
-use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignedIn};
+use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignInOutcome};
 
 impl Accounts {
-    /// Signs an account in. For an address without an account, one without a password and one with another password
+    /// Signs an account in, or says that a second factor is due. For an address without an account, one without a password and one with another password
     /// the answer is the same and takes as long.
     ///
     /// # Errors
@@ -18,7 +18,7 @@ impl Accounts {
         email: &str,
         password: &Password,
         client: &ClientInfo,
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<SignInOutcome, AuthError> {
         let rate = self.options().limits.sign_in_by_address;
         self.attempts()
             .count_client(Attempt::SignIn, client, rate, self.now())?;
@@ -52,28 +52,18 @@ impl Accounts {
             refused("account disabled").await;
             return Err(AuthError::AccountDisabled);
         }
-        let uid = found.path.id();
-        self.prepare_session(uid).await?;
         let checked_hash = found.data.password.clone();
-        let (account, tokens) = self
-            .change(uid, |account, batch| {
-                // The password was right for the hash of a moment ago.
-                if account.record.password != checked_hash {
-                    return Err(AuthError::SignInFailed);
-                }
-                if account.record.disabled {
-                    return Err(AuthError::AccountDisabled);
-                }
-                if let Checked::Upgraded(hash) = &checked {
-                    account.record.password = Some(hash.clone());
-                }
-                self.audit(
-                    batch,
-                    Event::new("sign-in", &account.uid, client).detail("password"),
-                )?;
-                self.begin_session(account, &Shown::new(&["pwd"], "password"), client, batch)
-            })
-            .await?;
-        Ok(SignedIn { account, tokens })
+        let shown = Shown::new(&["pwd"], "password");
+        self.pass_first_factor(found.path.id(), &shown, client, |account, _| {
+            // The password was right for the hash of a moment ago.
+            if account.record.password != checked_hash {
+                return Err(AuthError::SignInFailed);
+            }
+            if let Checked::Upgraded(hash) = &checked {
+                account.record.password = Some(hash.clone());
+            }
+            Ok(())
+        })
+        .await
     }
 }

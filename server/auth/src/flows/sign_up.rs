@@ -6,7 +6,7 @@ use crate::account::{Account, AccountRecord, EmailRecord, Profile, ProfileChange
 use crate::audit::Event;
 use crate::limit::Attempt;
 use crate::password::check_new;
-use crate::records::{Batch, existing};
+use crate::records::{Batch, existing, is_conflict};
 use crate::session::{Shown, session_id, session_path};
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignUpPolicy, SignedIn};
 
@@ -51,9 +51,28 @@ impl Accounts {
             _ => None,
         };
         let hash = self.hasher().hash(&new.password).await?;
-        if let Some(user) = upgrading {
-            return self.upgrade(user, new, hash, client).await;
+        let email = new.email.clone();
+        let signed_in = match upgrading {
+            Some(user) => self.upgrade(user, new, hash, client).await?,
+            None => self.create_with_password(new, profile, hash, client).await?,
+        };
+        if self.check_post().is_ok() {
+            let (uid, client) = (signed_in.account.uid.clone(), client.clone());
+            self.after_answer(move |accounts| async move {
+                accounts.count_mail(&email)?;
+                accounts.send_verification(&uid, &email, &client).await
+            });
         }
+        Ok(signed_in)
+    }
+
+    async fn create_with_password(
+        &self,
+        new: NewSignUp,
+        profile: Profile,
+        hash: String,
+        client: &ClientInfo,
+    ) -> Result<SignedIn, AuthError> {
         let record = AccountRecord {
             email: Some(new.email.as_str().to_owned()),
             profile,
@@ -130,6 +149,20 @@ impl Accounts {
         event: &'static str,
         client: &ClientInfo,
     ) -> Result<SignedIn, AuthError> {
+        self.create_signed_in_with(record, email, shown, event, client, |_| {})
+            .await
+    }
+
+    /// The same, with whatever else belongs to that commit.
+    pub(crate) async fn create_signed_in_with(
+        &self,
+        record: AccountRecord,
+        email: Option<&EmailAddress>,
+        shown: &Shown,
+        event: &'static str,
+        client: &ClientInfo,
+        also: impl FnOnce(&mut Batch),
+    ) -> Result<SignedIn, AuthError> {
         self.signing_keys().ensure().await?;
         let mut account = Account {
             uid: self.engine().generate_id(),
@@ -145,11 +178,13 @@ impl Accounts {
         batch.create(account_path(&account.uid)?, &account.record)?;
         let detail = shown.provider.as_str();
         self.audit(&mut batch, Event::new(event, &account.uid, client).detail(detail))?;
+        also(&mut batch);
         match batch.commit(self.engine()).await {
             Ok(version) => {
                 account.created = version.to_timestamp();
                 Ok(SignedIn { account, tokens })
             }
+            Err(error) if is_conflict(&error) => Err(AuthError::Contended),
             Err(error) if existing(&error).is_some() => Err(AuthError::AddressTaken),
             Err(error) => Err(error.into()),
         }

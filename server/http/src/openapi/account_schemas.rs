@@ -1,7 +1,11 @@
 //! The bodies of requests and answers about accounts, as the document describes them; see `schemas`.
 #![expect(dead_code, reason = "descriptions, not values")]
 
-use utoipa::ToSchema;
+use std::borrow::Cow;
+
+use utoipa::openapi::schema::OneOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::schemas::Data;
 
@@ -63,6 +67,52 @@ pub(crate) struct SignedIn {
     session: SessionTokens,
 }
 
+/// A second factor is due.
+#[derive(ToSchema)]
+pub(crate) struct SecondFactorDue {
+    mfa: Ticket,
+}
+
+/// Shows that the first factor was passed.
+#[derive(ToSchema)]
+pub(crate) struct Ticket {
+    /// For `mfa/verify`, within five minutes.
+    ticket: String,
+    /// What will do.
+    #[schema(example = json!(["totp", "recovery"]))]
+    factors: Vec<String>,
+}
+
+/// What a first factor leads to.
+pub(crate) struct SignInOutcome;
+
+impl ToSchema for SignInOutcome {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("SignInOutcome")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, schema) in [
+            (SignedIn::name(), SignedIn::schema()),
+            (SecondFactorDue::name(), SecondFactorDue::schema()),
+        ] {
+            schemas.push((name.into_owned(), schema));
+        }
+        SignedIn::schemas(schemas);
+        SecondFactorDue::schemas(schemas);
+    }
+}
+
+impl PartialSchema for SignInOutcome {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .item(Ref::from_schema_name(SignedIn::name()))
+            .item(Ref::from_schema_name(SecondFactorDue::name()))
+            .description(Some("A session, or that a second factor is due."))
+            .into()
+    }
+}
+
 /// The tokens of a session.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -105,6 +155,8 @@ pub(crate) struct Account {
     roles: Vec<String>,
     /// The ways to sign in.
     providers: Vec<Provider>,
+    /// The second factors that a sign-in asks for: `totp`, `recovery`.
+    factors: Vec<String>,
     /// Whether it has no credentials yet.
     anonymous: bool,
     disabled: bool,
@@ -361,4 +413,74 @@ pub(crate) struct AuditEvent {
     device: String,
     #[schema(nullable = false)]
     detail: Option<String>,
+}
+
+/// An address.
+#[derive(ToSchema)]
+pub(crate) struct Email {
+    #[schema(example = "ada@example.org")]
+    email: String,
+}
+
+/// A code.
+#[derive(ToSchema)]
+pub(crate) struct Code {
+    code: String,
+}
+
+/// A code that was sent to an address.
+#[derive(ToSchema)]
+pub(crate) struct EmailAndCode {
+    email: String,
+    code: String,
+}
+
+/// A code and a new password.
+#[derive(ToSchema)]
+pub(crate) struct CodeAndPassword {
+    code: String,
+    password: String,
+}
+
+/// A ticket and a code.
+#[derive(ToSchema)]
+pub(crate) struct TicketAndCode {
+    ticket: String,
+    /// Six digits of an authenticator, or a recovery code.
+    code: String,
+}
+
+/// What an authenticator needs to know.
+#[derive(ToSchema)]
+pub(crate) struct TotpEnrolment {
+    /// In base32, to be typed in.
+    #[schema(example = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")]
+    secret: String,
+    /// The same as a URI, for a QR code.
+    uri: String,
+}
+
+/// Recovery codes, shown this once.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RecoveryCodes {
+    recovery_codes: Vec<String>,
+}
+
+/// Mails that were not sent.
+#[derive(ToSchema)]
+pub(crate) struct Mailbox {
+    mails: Vec<Mail>,
+}
+
+/// A mail that was not sent.
+#[derive(ToSchema)]
+pub(crate) struct Mail {
+    id: u64,
+    #[schema(format = "date-time")]
+    time: String,
+    to: String,
+    subject: String,
+    text: String,
+    html: String,
 }

@@ -1,8 +1,8 @@
 //! `/api/v1/admin/accounts…` and what else administrators do about accounts: custom tokens, signing keys, the audit log.
 
 use andiron_auth::{
-    AccountChange, AccountList, AuditEvent, AuditQuery, EmailAddress, NewAccount, Password, ProfileChange,
-    SigningKeyInfo,
+    AccountChange, AccountList, Accounts, AuditEvent, AuditQuery, EmailAddress, MailboxEntry, NewAccount,
+    Password, ProfileChange, SigningKeyInfo,
 };
 use andiron_engine::{Caller, authorize_administration};
 use andiron_protocol::{Map, Timestamp, Value};
@@ -74,7 +74,7 @@ pub(crate) async fn list_accounts(
     request: Request,
 ) -> Result<Response, ApiError> {
     #[derive(Serialize)]
-    struct Accounts<'a> {
+    struct Page<'a> {
         accounts: Vec<andiron_auth::AccountView<'a>>,
     }
     check_admin(&caller)?;
@@ -86,7 +86,7 @@ pub(crate) async fn list_accounts(
     };
     let accounts = app.accounts.list(list).await?;
     let accounts = accounts.iter().map(andiron_auth::Account::view).collect();
-    Ok(answer::json_of(StatusCode::OK, &Accounts { accounts }))
+    Ok(answer::json_of(StatusCode::OK, &Page { accounts }))
 }
 
 /// Create an account
@@ -490,4 +490,63 @@ pub(crate) async fn read_audit(
     };
     let events = app.accounts.audit_events(query).await?;
     Ok(answer::json_of(StatusCode::OK, &Events { events }))
+}
+
+/// Read the development mailbox
+///
+/// Where a server has no SMTP server and is started with `--dev`, mails stay in memory, and are read here.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/mailbox",
+    operation_id = "readMailbox",
+    tag = "Administration of accounts",
+    responses((status = 200, description = "The mails, newest first", body = schemas::Mailbox))
+)]
+pub(crate) async fn read_mailbox(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Mails {
+        mails: Vec<MailboxEntry>,
+    }
+    check_admin(&caller)?;
+    // Whoever reads a mailbox can sign in as its owners.
+    Accounts::check_owner(&caller)?;
+    read_plain(&app, request)?;
+    let mailbox = app.accounts.mailbox().ok_or_else(|| {
+        ApiError::not_found("there is no development mailbox: mails are sent, or the server sends none")
+    })?;
+    let mails = mailbox.mails();
+    Ok(answer::json_of(StatusCode::OK, &Mails { mails }))
+}
+
+/// Send a test mail
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/test-mail",
+    operation_id = "sendTestMail",
+    tag = "Administration of accounts",
+    request_body(content = schemas::Email, example = json!({"email": "ada@example.org"})),
+    responses(
+        (status = 204, description = "The mail server took it"),
+        (status = 400, description = "It did not; `detail` has what it said", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn send_test_mail(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        email: String,
+    }
+    check_admin(&caller)?;
+    let (body, _) = read_body::<Body>(&app, request).await?;
+    let email = EmailAddress::parse(&body.email)?;
+    app.accounts.send_test_mail(&email).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }

@@ -1,12 +1,15 @@
 //! `/api/v1/auth/…`: what people do with their own accounts, one module for each flow.
 
+pub(crate) mod action;
+pub(crate) mod email;
 pub(crate) mod me;
+pub(crate) mod mfa;
 pub(crate) mod password;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;
 
-use andiron_auth::{AccountView, ClientInfo, SessionTokens, SignedIn};
+use andiron_auth::{AccountView, ClientInfo, SecondFactorDue, SessionTokens, SignInOutcome, SignedIn};
 use andiron_protocol::Timestamp;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -78,4 +81,34 @@ pub(crate) fn signed_in(status: StatusCode, signed_in: &SignedIn) -> Response {
         },
     };
     answer::json_of(status, &json)
+}
+
+#[derive(Serialize)]
+struct SecondFactorJson<'s> {
+    mfa: TicketJson<'s>,
+}
+
+#[derive(Serialize)]
+struct TicketJson<'s> {
+    ticket: &'s str,
+    factors: &'s [&'static str],
+}
+
+/// The answer of a first factor.
+pub(crate) fn outcome(outcome: &SignInOutcome) -> Response {
+    match outcome {
+        SignInOutcome::SignedIn(session) => signed_in(StatusCode::OK, session),
+        SignInOutcome::SecondFactor(SecondFactorDue { ticket, factors }) => {
+            let mfa = TicketJson {
+                ticket: ticket.expose(),
+                factors,
+            };
+            answer::json_of(StatusCode::OK, &SecondFactorJson { mfa })
+        }
+    }
+}
+
+/// The answer of a request for a mail, whether or not there is one.
+pub(crate) fn accepted() -> Response {
+    answer::json(StatusCode::ACCEPTED, "{}")
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use andiron_auth::{Accounts, AttemptLimits, AuthOptions, ClientInfo, HashCost, Password, Rate};
+use andiron_auth::{
+    Accounts, AttemptLimits, AuthOptions, ClientInfo, HashCost, Password, Post, Rate, SignInOutcome,
+};
 use andiron_engine::Caller;
 use serde_json::{Value, json};
 
@@ -186,7 +188,7 @@ async fn behind_a_trusted_proxy_the_clients_address_counts() {
         },
         ..quick_accounts()
     };
-    let server = Server::of(Default::default(), options, accounts, andiron_http::router).await;
+    let server = Server::of(Default::default(), options, accounts, None, andiron_http::router).await;
     let attempt = async |forwarded: &str| {
         let body = json!({"email": "ada@example.org", "password": "wrong password"});
         let request = Request::new("POST", "/api/v1/auth/sign-in").json(&body);
@@ -225,7 +227,9 @@ async fn a_weaker_hash_is_replaced_when_its_password_is_seen() {
         },
         ..quick_accounts()
     };
-    let stronger = Accounts::open(server.engine.clone(), stronger).await.unwrap();
+    let stronger = Accounts::open(server.engine.clone(), stronger, Post::default())
+        .await
+        .unwrap();
     let password = |text: &str| Password::parse(text.to_owned()).unwrap();
     let client = ClientInfo::default();
     let wrong = stronger
@@ -233,10 +237,10 @@ async fn a_weaker_hash_is_replaced_when_its_password_is_seen() {
         .await;
     assert!(wrong.is_err());
     assert_eq!(stored(), before);
-    stronger
+    let signed_in = stronger
         .sign_in("ada@example.org", &password(PASSWORD), &client)
-        .await
-        .unwrap();
+        .await;
+    assert!(matches!(signed_in, Ok(SignInOutcome::SignedIn(_))));
     let after = stored();
     assert!(after.starts_with("$argon2id$v=19$m=128,t=2,p=1$"), "{after}");
     Person::sign_in(&server, "ada@example.org", PASSWORD).await;
@@ -314,5 +318,46 @@ async fn more_passwords_than_may_wait_are_refused_before_they_cost_anything() {
         post(&server, "anonymous", &json!({})).await.status,
         201,
         "who needs no hash is served"
+    );
+}
+
+#[tokio::test]
+async fn accounts_are_imported_with_hashes_of_other_programs_that_their_first_sign_in_replaces() {
+    let server = Server::start().await;
+    let hashes = [
+        (
+            "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            "U*U",
+        ),
+        (
+            "$pbkdf2-sha256$i=4096$c2FsdA==$xeR41ZKIyEGqUw22hFxMjZYok6ABzk4RpJY4c6qYE0o=",
+            "password",
+        ),
+        (
+            "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
+            "password",
+        ),
+    ];
+    for (n, (hash, password)) in hashes.iter().enumerate() {
+        let email = format!("user{n}@example.org");
+        let body = json!({"uid": format!("u{n}"), "email": email, "passwordHash": hash});
+        let made = admin(&server, "POST", "accounts", &body).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        assert_eq!(sign_in(&server, &email, "wrong password").await.status, 401);
+        Person::sign_in(&server, &email, password).await;
+        let path = format!("_accounts/u{n}").parse().unwrap();
+        let document = server.engine.get(&Caller::System, &path).unwrap().unwrap();
+        let record: Value = serde_json::from_str(&document.data).unwrap();
+        let stored = record["password"].as_str().unwrap();
+        let is_ours = stored.starts_with("$argon2id$v=19$m=64,") || n == 2;
+        assert!(is_ours, "{stored}");
+        Person::sign_in(&server, &email, password).await;
+    }
+    let both = json!({"email": "x@example.org", "passwordHash": hashes[0].0, "password": PASSWORD});
+    assert_eq!(admin(&server, "POST", "accounts", &both).await.status, 400);
+    let junk = json!({"email": "x@example.org", "passwordHash": "$1$md5$junk"});
+    assert_eq!(
+        admin(&server, "POST", "accounts", &junk).await.json()["field"],
+        "passwordHash"
     );
 }

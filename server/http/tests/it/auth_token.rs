@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use andiron_auth::{Accounts, AuthOptions};
+use andiron_auth::{Accounts, AuthOptions, Post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -180,12 +180,14 @@ async fn a_token_of_another_server_audience_or_time_is_refused() {
         ),
     ] {
         // The same keys and accounts under other names.
-        let renamed = Accounts::open(server.engine.clone(), options).await.unwrap();
+        let renamed = Accounts::open(server.engine.clone(), options, Post::default())
+            .await
+            .unwrap();
         assert!(renamed.verify(&ada.access).is_err(), "{name}");
     }
     assert!(server.accounts.verify(&ada.access).is_ok());
     server.clock.advance(-3600);
-    let fresh = Accounts::open(server.engine.clone(), quick_accounts())
+    let fresh = Accounts::open(server.engine.clone(), quick_accounts(), Post::default())
         .await
         .unwrap();
     assert!(fresh.verify(&ada.access).is_err(), "a token of the future");
@@ -213,7 +215,7 @@ async fn a_new_signing_key_signs_and_the_old_one_verifies_for_a_day() {
         (200, 200)
     );
     // A node that has not heard of the new key finds it.
-    let node = Accounts::open(server.engine.clone(), quick_accounts())
+    let node = Accounts::open(server.engine.clone(), quick_accounts(), Post::default())
         .await
         .unwrap();
     admin(&server, "POST", "signing-keys", &json!({})).await;

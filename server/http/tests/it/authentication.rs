@@ -110,6 +110,8 @@ async fn whoever_has_a_key_may_call_every_operation() {
     let mut operations = operations();
     // Those that take away what others need come last.
     operations.sort_by_key(|(method, path)| (method == "DELETE", path.contains("keys")));
+    // Those need a way for mails, and have tests of their own.
+    operations.retain(|(_, path)| !path.ends_with("/mailbox") && !path.ends_with("/test-mail"));
     for (method, path) in operations {
         let answer = server.send(valid_request(&method, &path)).await;
         assert!(

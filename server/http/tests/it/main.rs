@@ -5,10 +5,13 @@
 mod client;
 mod scenario;
 mod server;
+mod smtp;
 
 mod admin;
 mod auth_admin;
 mod auth_client;
+mod auth_factor;
+mod auth_mail;
 mod auth_password;
 mod auth_session;
 mod auth_sign_up;

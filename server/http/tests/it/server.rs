@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use andiron_auth::{Accounts, AttemptLimits, AuthOptions, HashCost, Rate, ServiceKeys};
+use andiron_auth::{Accounts, AttemptLimits, AuthOptions, HashCost, Post, Rate, ServiceKeys};
 use andiron_engine::{Engine, EngineOptions, RulesRevisions, Surroundings};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::Timestamp;
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::client::{Answer, Client, Request};
+use crate::smtp::SmtpServer;
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -91,7 +92,7 @@ impl Server {
         options: HttpOptions,
         router: impl FnOnce(App) -> Router,
     ) -> Self {
-        Self::of(limits, options, quick_accounts(), router).await
+        Self::of(limits, options, quick_accounts(), None, router).await
     }
 
     /// A server with other settings of accounts.
@@ -100,21 +101,33 @@ impl Server {
             EngineOptions::default(),
             HttpOptions::default(),
             accounts,
+            None,
             andiron_http::router,
         )
         .await
+    }
+
+    /// A server whose mails go to an SMTP server.
+    pub(crate) async fn with_mail(mails: &SmtpServer, accounts: AuthOptions) -> Self {
+        let (limits, options) = (EngineOptions::default(), HttpOptions::default());
+        Self::of(limits, options, accounts, Some(mails), andiron_http::router).await
     }
 
     pub(crate) async fn of(
         limits: EngineOptions,
         options: HttpOptions,
         accounts: AuthOptions,
+        mails: Option<&SmtpServer>,
         router: impl FnOnce(App) -> Router,
     ) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = TestClock::default();
         let engine = Engine::open(store, limits, clock.surroundings()).unwrap();
-        let accounts = Accounts::open(engine.clone(), accounts).await.unwrap();
+        let post = Post {
+            deliver: mails.map(|mails| mails.transport()),
+            ..Post::default()
+        };
+        let accounts = Accounts::open(engine.clone(), accounts, post).await.unwrap();
         let keys = ServiceKeys::new(engine.clone());
         let key = keys.create("test").await.unwrap().key.expose().to_owned();
         let info = ServerInfo {

@@ -1,4 +1,4 @@
-//! Passwords of accounts: `password/change`.
+//! Passwords of accounts: `password/…`.
 
 use andiron_auth::Password;
 use axum::extract::{Request, State};
@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::read_body;
+use super::{accepted, read_body};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -46,6 +46,54 @@ pub(crate) async fn change_password(
     let new = Password::parse(body.new)?;
     app.accounts
         .change_password(user, current.as_ref(), &new, &client)
+        .await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// Ask for a mail that lets choose a new password
+///
+/// The answer is the same whether or not there is an account.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/password/reset",
+    operation_id = "requestPasswordReset",
+    tag = "Accounts",
+    request_body(content = schemas::Email, example = json!({"email": "ada@example.org"})),
+    responses((status = 202, description = "If there is such an account, a mail is on its way", body = schemas::Nothing))
+)]
+pub(crate) async fn reset(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        email: String,
+    }
+    let (body, client) = read_body::<Body>(&app, request).await?;
+    app.accounts.request_password_reset(&body.email, &client)?;
+    Ok(accepted())
+}
+
+/// Set a new password by the link of a mail
+///
+/// Ends all sessions of the account, and signs nobody in.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/password/confirm",
+    operation_id = "confirmPasswordReset",
+    tag = "Accounts",
+    request_body(content = schemas::CodeAndPassword, example = json!({"code": "0f343b0931126a20f133d67c2b018a3bc7Q…", "password": "correct horse battery"})),
+    responses((status = 204, description = "The password is set"))
+)]
+pub(crate) async fn confirm(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        code: String,
+        password: String,
+    }
+    let (body, client) = read_body::<Body>(&app, request).await?;
+    let password = Password::parse(body.password)?;
+    app.accounts
+        .confirm_password_reset(&body.code, &password, &client)
         .await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

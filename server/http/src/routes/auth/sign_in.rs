@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{read_body, signed_in};
+use super::{outcome, read_body, signed_in};
 use crate::app::AppRef;
 use crate::openapi::account_schemas as schemas;
 use crate::problem::ApiError;
@@ -21,7 +21,7 @@ use crate::problem::ApiError;
     tag = "Accounts",
     request_body(content = schemas::SignIn, example = json!({"email": "ada@example.org", "password": "correct horse battery"})),
     responses(
-        (status = 200, description = "The account and its session", body = schemas::SignedIn),
+        (status = 200, description = "The account and its session, or that a second factor is due", body = schemas::SignInOutcome),
         (status = 401, description = "The address or the password is wrong", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many attempts", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
     )
@@ -36,7 +36,7 @@ pub(crate) async fn sign_in(State(app): State<AppRef>, request: Request) -> Resu
     let (body, client) = read_body::<Body>(&app, request).await?;
     let password = Password::parse(body.password)?;
     let answer = app.accounts.sign_in(&body.email, &password, &client).await?;
-    Ok(signed_in(StatusCode::OK, &answer))
+    Ok(outcome(&answer))
 }
 
 /// Sign in with a custom token
