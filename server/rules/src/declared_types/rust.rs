@@ -53,7 +53,7 @@ pub(super) fn print(model: &Model<'_>) -> String {
     }
     let names = printer.names;
     let body = printer.text;
-    let mut text = "// The types of the rules, as `andiron types --lang rust` prints them.\n\n".to_owned();
+    let mut text = "//! The types of the rules, as `andiron types --lang rust` prints them.\n\n".to_owned();
     if body.contains("BTreeMap<") {
         text.push_str("use std::collections::BTreeMap;\n\n");
     }

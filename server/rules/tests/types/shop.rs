@@ -1,4 +1,4 @@
-// The types of the rules, as `andiron types --lang rust` prints them.
+//! The types of the rules, as `andiron types --lang rust` prints them.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! The server as its callers see it: tables of endpoint scenarios, one file a noun.
 
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
+
 mod access;
 mod documents;
 mod matrix;
