@@ -1,7 +1,7 @@
-//! The README's walk-through, as it stands there, with a real shell, a real `curl` and the real program.
+//! The pages that walk through the program, as they stand there, with a real shell, a real `curl` and the real program.
 //!
 //! Every `sh` block is run; a `json` or `text` block after it is what it must print, `…` standing for any string. The
-//! only changes: `andiron serve` goes to the background on a free port, and the README's address becomes that one's.
+//! only changes: `andiron serve` goes to the background on a free port, and the page's address becomes that one's.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::program;
 
@@ -102,9 +103,9 @@ fn values(text: &str) -> Result<Vec<Value>, serde_json::Error> {
     serde_json::Deserializer::from_str(text).into_iter().collect()
 }
 
-#[test]
-fn the_readme_does_what_it_says() {
-    let page = fs::read_to_string(root().join("README.md")).unwrap();
+/// Walks through a page in a fresh folder, which comes back.
+fn walk_through(name: &str) -> TempDir {
+    let page = fs::read_to_string(root().join(name)).unwrap();
     let blocks = blocks(&page);
     let folder = tempfile::tempdir().unwrap();
     // The walk-through is done in a clone of the repository.
@@ -153,26 +154,35 @@ fn the_readme_does_what_it_says() {
         let printed = fs::read_to_string(folder.path().join(format!("{number}.out"))).unwrap();
         let line = expected.line;
         match expected.language.as_str() {
-            "text" => assert_eq!(printed.trim(), expected.text.trim(), "README.md:{line}"),
+            "text" => assert_eq!(printed.trim(), expected.text.trim(), "{name}:{line}"),
             "json" => {
-                let wanted =
-                    values(&expected.text).unwrap_or_else(|error| panic!("README.md:{line}: {error}"));
+                let wanted = values(&expected.text).unwrap_or_else(|error| panic!("{name}:{line}: {error}"));
                 let found =
-                    values(&printed).unwrap_or_else(|error| panic!("README.md:{line}: {error}: {printed}"));
+                    values(&printed).unwrap_or_else(|error| panic!("{name}:{line}: {error}: {printed}"));
                 let agree = wanted.len() == found.len()
                     && wanted
                         .iter()
                         .zip(&found)
                         .all(|(wanted, found)| agrees(wanted, found));
-                assert!(agree, "README.md:{line} does not agree with\n{printed}");
+                assert!(agree, "{name}:{line} does not agree with\n{printed}");
             }
-            other => panic!("README.md:{line}: what is a block of `{other}`?"),
+            other => panic!("{name}:{line}: what is a block of `{other}`?"),
         }
         compared += 1;
     }
-    assert!(compared >= 8, "the README shows what its commands print");
+    assert!(compared >= 6, "{name} shows what its commands print");
+    folder
+}
 
+#[test]
+fn the_readme_does_what_it_says() {
+    let folder = walk_through("README.md");
     // The first lines of the copy's documents are the films in the order of the file, and nothing is missing.
     let everything = fs::read_to_string(folder.path().join("everything.ndjson")).unwrap();
     assert_eq!(everything.lines().count(), andiron_testkit::MOVIES_COUNT + 4);
+}
+
+#[test]
+fn the_page_on_queries_does_what_it_says() {
+    walk_through("docs/queries.md");
 }
