@@ -378,7 +378,10 @@ async fn a_crash_under_load_loses_nothing_that_was_answered() {
         // Pages, indexes against scans, the change log against the documents.
         if cycle % 10 == 0 || cycle == cycles {
             run(folder.path(), &["doctor"]).expect(0);
-            println!("{cycle} of {cycles} cycles, {} steps answered, none lost", expected.answered);
+            println!(
+                "{cycle} of {cycles} cycles, {} steps answered, none lost",
+                expected.answered
+            );
         }
     }
     let all: Vec<_> = expected.documents.keys().cloned().collect();
