@@ -399,6 +399,7 @@ impl Writer {
                 #[expect(clippy::cast_precision_loss, reason = "a group is small")]
                 self.shared.metrics.group_commits.observe(pending.len() as f64);
                 self.shared.metrics.commits.inc_by(pending.len() as u64);
+                self.shared.live.tell_news();
                 for pending in pending {
                     // Nobody need be listening any more.
                     let _ = pending.reply.send(Ok((pending.answer)(pending.version)));

@@ -10,6 +10,7 @@ use crate::cache::DocumentCache;
 use crate::committer::Committer;
 use crate::ids::IdGenerator;
 use crate::indexes::{IndexManager, IndexSet};
+use crate::live::{Inbox, LiveThreads};
 use crate::maintenance::MaintenanceThread;
 use crate::query::ScanPool;
 use crate::rules::RulesPlace;
@@ -23,6 +24,7 @@ pub struct Engine {
     pub(crate) committer: Arc<Committer>,
     pub(crate) scans: Arc<ScanPool>,
     pub(crate) indexes: Arc<IndexManager>,
+    pub(crate) live: Arc<LiveThreads>,
     maintenance: Arc<MaintenanceThread>,
 }
 
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) cache: DocumentCache,
     pub(crate) ids: IdGenerator,
     pub(crate) metrics: EngineMetrics,
+    pub(crate) live: Arc<Inbox>,
 }
 
 impl Engine {
@@ -55,6 +58,7 @@ impl Engine {
             metrics: EngineMetrics::default(),
             indexes: ArcSwap::from_pointee(indexes),
             rules: RulesPlace::empty(),
+            live: Arc::default(),
             store,
             options,
             surroundings,
@@ -66,11 +70,17 @@ impl Engine {
             Arc::clone(&shared),
             Arc::clone(&committer),
         )?);
+        let live = Arc::new(LiveThreads::start(
+            Arc::clone(&shared),
+            Arc::clone(&indexes),
+            Arc::clone(&committer),
+        )?);
         Ok(Self {
             shared,
             committer,
             scans,
             indexes,
+            live,
             maintenance,
         })
     }
@@ -79,6 +89,7 @@ impl Engine {
     /// asked afterwards is answered with [`EngineError::Closed`].
     pub fn close(&self) {
         self.maintenance.close();
+        self.live.close();
         self.indexes.close();
         self.committer.close();
         self.scans.close();

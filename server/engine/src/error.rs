@@ -81,6 +81,27 @@ pub enum EngineError {
         /// What would help.
         advice: String,
     },
+    /// The result is larger than one that can be listened to.
+    #[error(
+        "the result has more than {documents_max} documents or {bytes_max} bytes, which is the limit for listening; narrow it down with a filter or `limit`"
+    )]
+    ListenTooLarge {
+        /// The limit of documents.
+        documents_max: usize,
+        /// The limit of bytes.
+        bytes_max: usize,
+    },
+    /// The rules look up more documents for a query that is listened to than can be watched.
+    #[error("the rules look up too many documents for this query to be listened to; narrow it down")]
+    ListenLooksUpTooMuch,
+    /// There are as many listens as there may be.
+    #[error("there are {max} listens {place} already, which is the limit; end some first")]
+    TooManyListens {
+        /// The limit.
+        max: usize,
+        /// Where it applies.
+        place: &'static str,
+    },
     /// Too much is waiting already.
     #[error("{what} are waiting already; try again in {retry_after_seconds} s")]
     Busy {
@@ -113,7 +134,11 @@ impl EngineError {
             Self::PermissionDenied(_) => ErrorCode::PermissionDenied,
             Self::Apply { reason, .. } => reason.code(),
             Self::Aborted { .. } => ErrorCode::Aborted,
-            Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } => ErrorCode::ResourceExhausted,
+            Self::QueryTooCostly { .. }
+            | Self::SortTooLarge { .. }
+            | Self::ListenTooLarge { .. }
+            | Self::ListenLooksUpTooMuch
+            | Self::TooManyListens { .. } => ErrorCode::ResourceExhausted,
             Self::DeadlineExceeded { .. } => ErrorCode::DeadlineExceeded,
             Self::Busy { .. } | Self::Closed => ErrorCode::Unavailable,
             Self::Store(error) => match error.as_ref() {
@@ -144,7 +169,7 @@ impl EngineError {
             } => Some(*retry_after_seconds),
             Self::Closed => Some(5),
             Self::Store(error) if matches!(**error, StoreError::Full | StoreError::ReadOnly) => Some(5),
-            Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } => Some(10),
+            Self::QueryTooCostly { .. } | Self::SortTooLarge { .. } | Self::TooManyListens { .. } => Some(10),
             _ => None,
         }
     }

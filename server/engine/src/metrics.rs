@@ -28,6 +28,24 @@ pub struct EngineMetrics {
     pub query_reads: Counter,
     /// Documents that queries returned.
     pub query_documents: Counter,
+    /// Connections that may listen.
+    pub live_connections: Gauge,
+    /// Listens.
+    pub live_listens: Gauge,
+    /// Queries and documents that are watched for listens; listens to the same share one.
+    pub live_views: Gauge,
+    /// Steps told, counted for each listen that was told.
+    pub live_deliveries: Counter,
+    /// Listens that began with their whole result.
+    pub live_resets: Counter,
+    /// Listens that went on from where they were.
+    pub live_resumes: Counter,
+    /// Steps that a listen was not told because its client had not taken what came before.
+    pub live_skips: Counter,
+    /// Steps with too many changes, after which listens began anew.
+    pub live_steps_too_large: Counter,
+    /// Seconds that a step of all listens took.
+    pub live_step_seconds: Histogram,
 }
 
 impl Default for EngineMetrics {
@@ -43,6 +61,15 @@ impl Default for EngineMetrics {
             queries: Counter::default(),
             query_reads: Counter::default(),
             query_documents: Counter::default(),
+            live_connections: Gauge::default(),
+            live_listens: Gauge::default(),
+            live_views: Gauge::default(),
+            live_deliveries: Counter::default(),
+            live_resets: Counter::default(),
+            live_resumes: Counter::default(),
+            live_skips: Counter::default(),
+            live_steps_too_large: Counter::default(),
+            live_step_seconds: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
         }
     }
 }
@@ -99,6 +126,51 @@ impl EngineMetrics {
             "andiron_query_documents",
             "Documents returned by queries",
             self.query_documents.clone(),
+        );
+        self.register_live(registry);
+    }
+
+    fn register_live(&self, registry: &mut Registry) {
+        registry.register(
+            "andiron_live_connections",
+            "Connections that may listen",
+            self.live_connections.clone(),
+        );
+        registry.register("andiron_live_listens", "Listens", self.live_listens.clone());
+        registry.register(
+            "andiron_live_views",
+            "Queries and documents watched for listens; equal ones are one",
+            self.live_views.clone(),
+        );
+        registry.register(
+            "andiron_live_deliveries",
+            "Steps told, counted for each listen that was told",
+            self.live_deliveries.clone(),
+        );
+        registry.register(
+            "andiron_live_resets",
+            "Listens that began with their whole result",
+            self.live_resets.clone(),
+        );
+        registry.register(
+            "andiron_live_resumes",
+            "Listens that went on from where they were",
+            self.live_resumes.clone(),
+        );
+        registry.register(
+            "andiron_live_skips",
+            "Steps not told because a client was behind",
+            self.live_skips.clone(),
+        );
+        registry.register(
+            "andiron_live_steps_too_large",
+            "Steps with too many changes, after which listens began anew",
+            self.live_steps_too_large.clone(),
+        );
+        registry.register(
+            "andiron_live_step_seconds",
+            "Seconds that a step of all listens took",
+            self.live_step_seconds.clone(),
         );
     }
 }

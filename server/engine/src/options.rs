@@ -29,6 +29,31 @@ pub struct EngineOptions {
     pub streams_max: usize,
     /// How indexes come and go.
     pub indexes: IndexPolicy,
+    /// Limits of live queries.
+    pub live: LiveLimits,
+}
+
+/// Limits of live queries.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveLimits {
+    /// Listens at one time, all connections together. Default 250,000.
+    pub listens_max: usize,
+    /// Listens of one connection. Default 1,000.
+    pub connection_listens_max: usize,
+    /// Documents of a result that is listened to. Default 100,000.
+    pub result_documents_max: usize,
+    /// Bytes of the documents of a result that is listened to. Default 64 MiB.
+    pub result_bytes_max: usize,
+    /// Bytes of changes that may wait for a client. One that has more waiting is told nothing until it has taken them,
+    /// and then what is new in one larger step. Default 256 KiB.
+    pub queue_bytes_max: usize,
+    /// Changes that one step takes; where there are more, listens begin anew. Default 50,000.
+    pub step_changes_max: usize,
+    /// Bytes of documents, before and after, that one step takes; where there are more, listens begin anew. Default
+    /// 64 MiB.
+    pub step_bytes_max: usize,
+    /// Threads that run queries for listens that begin. Default 2.
+    pub start_threads: usize,
 }
 
 /// Limits of one query.
@@ -56,6 +81,22 @@ impl Default for EngineOptions {
             scan_queue_max: 256,
             streams_max: 64,
             indexes: IndexPolicy::default(),
+            live: LiveLimits::default(),
+        }
+    }
+}
+
+impl Default for LiveLimits {
+    fn default() -> Self {
+        Self {
+            listens_max: 250_000,
+            connection_listens_max: 1_000,
+            result_documents_max: 100_000,
+            result_bytes_max: 64 * 1024 * 1024,
+            queue_bytes_max: 256 * 1024,
+            step_changes_max: 50_000,
+            step_bytes_max: 64 * 1024 * 1024,
+            start_threads: 2,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::place::data_of;
 use super::reads::Reads;
 use super::request::Request;
 use super::route::Route;
-use super::{Aggregated, Context, INLINE_CHECKED_MAX, Thread, executor, planner};
+use super::{Aggregated, Context, INLINE_CHECKED_MAX, Thread, executor, planner, with_view};
 use crate::{DocumentSink, EngineError};
 
 /// Keys that may be counted on the caller's thread.
@@ -47,7 +47,7 @@ impl Context {
             .aggregates
             .values()
             .all(|aggregate| *aggregate == Aggregate::Count);
-        self.with_view(|indexes, snapshot| {
+        with_view(&self.shared, |indexes, snapshot| {
             let mut list = self.list_judge(&query, snapshot)?;
             let mut request = self.request(&query, list.as_ref());
             request.wants_order = is_part && !is_count;

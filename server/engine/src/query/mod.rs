@@ -32,6 +32,7 @@ mod reads;
 mod request;
 mod route;
 mod scan_pool;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -60,9 +61,11 @@ use self::route::Route;
 pub use self::plan::Plan;
 
 pub(crate) use self::ideal::ideal_definitions;
+pub(crate) use self::place::{Place, data_of};
 pub(crate) use self::plan::READS_PER_DOCUMENT_MAX;
 pub(crate) use self::request::{Request, path_of};
 pub(crate) use self::scan_pool::ScanPool;
+pub(crate) use self::standing::{Standing, with_view};
 
 /// Documents that a query may pass through on the caller's thread without looking into them.
 const INLINE_PASSED_MAX: u64 = 1_500;
@@ -204,7 +207,7 @@ impl Context {
             None => None,
         };
         let (bounds, remaining) = self.page_bounds(query, cursor.as_ref())?;
-        self.with_view(|indexes, snapshot| {
+        with_view(&self.shared, |indexes, snapshot| {
             let mut list = self.list_judge(query, snapshot)?;
             let mut request = self.request(query, list.as_ref());
             if let Some(cursor) = cursor {
@@ -331,21 +334,6 @@ impl Context {
             looks_ahead: remaining != Some(take) && !query.limit_to_last,
         };
         Ok((bounds, remaining))
-    }
-
-    /// A snapshot, and the indexes that can be read in it: the set has not changed until the snapshot was there, so what
-    /// was complete before is complete in it, and what is dropped later was retired after it.
-    fn with_view<T>(
-        &self,
-        work: impl FnOnce(&IndexSet, &dyn Snapshot) -> Result<T, EngineError>,
-    ) -> Result<T, EngineError> {
-        loop {
-            let indexes = self.shared.indexes.load();
-            let snapshot = self.shared.store.snapshot()?;
-            if self.shared.indexes.load().epoch() == indexes.epoch() {
-                return work(&indexes, snapshot.as_ref());
-            }
-        }
     }
 
     /// Counts a query that has failed, and completes an error about what it cost by what would help.

@@ -66,6 +66,7 @@ impl Engine {
     /// up after this returns are let through by these rules or not at all, whatever let them through before.
     pub fn set_rules(&self, rules: Option<Arc<RulesInForce>>) {
         self.shared.rules.store(rules);
+        self.shared.live.tell_news();
     }
 
     /// The rules in force.

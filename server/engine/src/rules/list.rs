@@ -21,6 +21,7 @@ pub(crate) struct ListJudge {
     known: Known,
     filter: Option<Filter>,
     judges_documents: bool,
+    has_forgotten: bool,
 }
 
 impl ListJudge {
@@ -35,6 +36,7 @@ impl ListJudge {
             known: Known::default(),
             filter: None,
             judges_documents: false,
+            has_forgotten: false,
         };
         let rules = judge.rules();
         let request = ListRequest {
@@ -100,6 +102,11 @@ impl ListJudge {
         &self.known
     }
 
+    /// Whether something that was looked up is forgotten.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.has_forgotten
+    }
+
     /// Whether nothing is kept from the caller.
     pub(crate) fn admits_all(&self) -> bool {
         !self.judges_documents && self.filter.is_none()
@@ -133,6 +140,7 @@ impl ListJudge {
     ) -> Result<bool, EngineError> {
         if self.known.bytes() > KNOWN_BYTES_MAX || self.known.versions().len() > KNOWN_DOCUMENTS_MAX {
             self.known = Known::default();
+            self.has_forgotten = true;
         }
         self.judge.lists(query, path, data, &mut self.known, read)
     }

@@ -7,6 +7,8 @@ mod concurrency;
 mod failures;
 mod idempotency;
 mod indexes_life;
+mod live;
+mod live_checker;
 mod query_behaviour;
 mod query_fuzzing;
 mod query_naive;

@@ -83,7 +83,7 @@ fn condition() -> BoxedStrategy<String> {
 }
 
 /// Rules for all documents of the universe: `c` at the root and below, for groups and without, and `d`.
-fn ruleset() -> BoxedStrategy<String> {
+pub(crate) fn ruleset() -> BoxedStrategy<String> {
     vec(condition(), 3)
         .prop_map(|conditions| {
             format!(
@@ -97,7 +97,12 @@ fn ruleset() -> BoxedStrategy<String> {
 }
 
 /// The documents that may be listed.
-fn visible(rules: &RulesInForce, uid: Option<&str>, documents: &Documents, query: &Query) -> Documents {
+pub(crate) fn visible(
+    rules: &RulesInForce,
+    uid: Option<&str>,
+    documents: &Documents,
+    query: &Query,
+) -> Documents {
     let mut known = andiron_rules::Documents::new();
     for (path, data) in documents {
         known.insert(path.clone(), Some(Arc::new(data.clone())));

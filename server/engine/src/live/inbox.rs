@@ -1,0 +1,161 @@
+//! What the feed's thread is told, and by whom: connections, the writer, and whoever puts rules into force.
+//!
+//! Nobody waits here. The writer says that there is something new only while somebody listens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use andiron_protocol::DocumentPath;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::queue::Queue;
+use super::start::{StartJob, Started};
+use super::token::ResumeToken;
+use super::view::LiveTarget;
+use crate::Caller;
+
+/// A connection's number.
+pub(super) type ConnectionId = u64;
+
+/// Something for the feed to do.
+pub(super) enum Command {
+    Listen {
+        connection: ConnectionId,
+        queue: Arc<Queue>,
+        number: u64,
+        listen: u64,
+        caller: Caller,
+        target: LiveTarget,
+        resume: Option<ResumeToken>,
+    },
+    Unlisten {
+        number: u64,
+    },
+    /// All listens of a connection are somebody else's from now on.
+    SetCaller {
+        connection: ConnectionId,
+        caller: Caller,
+    },
+    /// There is room in a queue again.
+    HasRoom {
+        connection: ConnectionId,
+    },
+    /// A connection wants to know how far it is.
+    Mark {
+        connection: ConnectionId,
+    },
+    Leave {
+        connection: ConnectionId,
+    },
+    Begun(Box<Started>),
+    Watch {
+        paths: Vec<DocumentPath>,
+        changed: Arc<Notify>,
+    },
+}
+
+/// The way to the feed.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    told: Mutex<Told>,
+    something: Condvar,
+    /// Whether anybody listens.
+    is_heard: AtomicBool,
+    /// Listens of all connections.
+    pub(super) listens: AtomicUsize,
+    /// What seals resume tokens, once it was needed.
+    pub(super) secret: Mutex<Option<Vec<u8>>>,
+    jobs: Mutex<Jobs>,
+    job: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    commands: Vec<Command>,
+    has_news: bool,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct Jobs {
+    waiting: std::collections::VecDeque<StartJob>,
+    is_closed: bool,
+}
+
+impl Inbox {
+    /// Says that there is a new version, or other rules.
+    pub(crate) fn tell_news(&self) {
+        if self.is_heard.load(Ordering::SeqCst) {
+            self.told.lock().has_news = true;
+            self.something.notify_one();
+        }
+    }
+
+    /// Has news told from now on, or not any more.
+    pub(super) fn hear(&self, is_heard: bool) {
+        self.is_heard.store(is_heard, Ordering::SeqCst);
+    }
+
+    /// Gives the feed something to do; false if it has ended.
+    pub(super) fn tell(&self, command: Command) -> bool {
+        let mut told = self.told.lock();
+        if told.is_closed {
+            return false;
+        }
+        told.commands.push(command);
+        drop(told);
+        self.something.notify_one();
+        true
+    }
+
+    /// Waits for something to do; `None` when it is to end.
+    pub(super) fn wait(&self) -> Option<Vec<Command>> {
+        let mut told = self.told.lock();
+        loop {
+            if told.is_closed {
+                return None;
+            }
+            if told.has_news || !told.commands.is_empty() {
+                told.has_news = false;
+                return Some(std::mem::take(&mut told.commands));
+            }
+            self.something.wait(&mut told);
+        }
+    }
+
+    /// Has a listen begun. They are as many at most as there are listens.
+    pub(super) fn put_job(&self, job: StartJob) {
+        self.jobs.lock().waiting.push_back(job);
+        self.job.notify_one();
+    }
+
+    /// Waits for a listen to begin; `None` when there will be no more.
+    pub(super) fn wait_for_job(&self) -> Option<StartJob> {
+        let mut jobs = self.jobs.lock();
+        loop {
+            if jobs.is_closed {
+                return None;
+            }
+            if let Some(job) = jobs.waiting.pop_front() {
+                return Some(job);
+            }
+            self.job.wait(&mut jobs);
+        }
+    }
+
+    /// Ends the feed and the beginnings.
+    pub(super) fn close(&self) {
+        {
+            let mut told = self.told.lock();
+            told.is_closed = true;
+            told.commands.clear();
+        }
+        self.something.notify_all();
+        let mut jobs = self.jobs.lock();
+        jobs.is_closed = true;
+        jobs.waiting.clear();
+        drop(jobs);
+        self.job.notify_all();
+    }
+}

@@ -1,0 +1,307 @@
+//! Live queries: whoever listens is taken from each version of a result to the next.
+//!
+//! A [`LiveConnection`] has many listens and one queue. One thread, the [`feed`], follows the change log: for each step it
+//! reads what has become of documents ([`changes`]), finds the [`view`]s that this may concern ([`matcher`]), asks each what
+//! it means for its result, and puts the [`event`] into the [`queue`]s of all who see that view. Results are first computed,
+//! or continued by a resume [`token`], on threads of their own ([`start`]), and join the feed at its version.
+//!
+//! Invariants: a state that was told is the query's result at its version as the caller's rules allow it; over all listens
+//! of a connection versions never go back; a commit is told whole or not yet. Writers wait for nobody here: they say that
+//! there is something new and go on. Left out: sockets and frames, and who a caller is.
+
+mod changes;
+mod event;
+mod feed;
+mod inbox;
+mod matcher;
+mod queue;
+mod start;
+mod token;
+mod view;
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use andiron_protocol::DocumentPath;
+use andiron_store::StoreError;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use self::feed::Feed;
+use self::inbox::Command;
+use self::queue::{Queue, Taken};
+use self::start::Started;
+use crate::committer::Committer;
+use crate::engine::Shared;
+use crate::indexes::IndexManager;
+use crate::{Caller, Engine, EngineError};
+
+pub use self::queue::{LiveChanges, LiveMessage};
+pub use self::token::ResumeToken;
+pub use self::view::LiveTarget;
+
+pub(crate) use self::inbox::Inbox;
+
+/// The feed's thread and those that begin listens.
+pub(crate) struct LiveThreads {
+    inbox: Arc<Inbox>,
+    last_connection: AtomicU64,
+    last_listen: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl LiveThreads {
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        manager: Arc<IndexManager>,
+        committer: Arc<Committer>,
+    ) -> Result<Self, EngineError> {
+        let inbox = Arc::clone(&shared.live);
+        let mut threads = Vec::new();
+        let feed = Feed::new(Arc::clone(&shared), Arc::clone(&manager));
+        threads.push(spawn("andiron-live".to_owned(), move || feed.run())?);
+        for number in 0..shared.options.live.start_threads.max(1) {
+            let (shared, manager) = (Arc::clone(&shared), Arc::clone(&manager));
+            let committer = Arc::clone(&committer);
+            threads.push(spawn(format!("andiron-listen-{number}"), move || {
+                begin_listens(&shared, &manager, &committer);
+            })?);
+        }
+        Ok(Self {
+            inbox,
+            last_connection: AtomicU64::new(0),
+            last_listen: AtomicU64::new(0),
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Ends all listens and the threads. Blocks until they have stopped.
+    pub(crate) fn close(&self) {
+        self.inbox.close();
+        for thread in self.threads.lock().drain(..) {
+            // A panic there was caught and logged.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for LiveThreads {
+    fn drop(&mut self) {
+        // Not joined: it may be one of them that drops it.
+        self.inbox.close();
+    }
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
+    let spawned = std::thread::Builder::new().name(name).spawn(work);
+    spawned.map_err(|source| {
+        let doing = "starting a thread for live queries";
+        let source = Box::new(source);
+        StoreError::Driver { doing, source }.into()
+    })
+}
+
+fn begin_listens(shared: &Arc<Shared>, manager: &IndexManager, committer: &Committer) {
+    while let Some(mut job) = shared.live.wait_for_job() {
+        let begun = catch_unwind(AssertUnwindSafe(|| {
+            let secret = token::secret(shared, committer)?;
+            start::begin(shared, manager, &secret, &mut job)
+        }));
+        let begun = begun.unwrap_or_else(|_| {
+            let source = "it panicked".into();
+            let doing = "beginning to listen";
+            Err(StoreError::Driver { doing, source }.into())
+        });
+        let (number, ticket) = (job.number, job.ticket);
+        let started = Box::new(Started {
+            number,
+            ticket,
+            begun,
+        });
+        if !shared.live.tell(Command::Begun(started)) {
+            return;
+        }
+    }
+}
+
+impl Engine {
+    /// A connection that can listen. Its listens end with it.
+    pub fn live(&self) -> LiveConnection {
+        self.shared.metrics.live_connections.inc();
+        LiveConnection {
+            id: self.live.last_connection.fetch_add(1, Ordering::Relaxed) + 1,
+            queue: Arc::new(Queue::new(self.shared.options.live.queue_bytes_max)),
+            engine: self.clone(),
+            listens: Mutex::default(),
+        }
+    }
+
+    /// Wakes whoever waits for a change of one of these documents, which may be of system collections.
+    pub fn watch(&self, paths: Vec<DocumentPath>) -> DocumentWatch {
+        let changed = Arc::new(Notify::new());
+        let watcher = Arc::clone(&changed);
+        // A feed that has ended has nothing to tell.
+        let _ = self.shared.live.tell(Command::Watch {
+            paths,
+            changed: watcher,
+        });
+        DocumentWatch { changed }
+    }
+}
+
+/// A watch on some documents; see [`Engine::watch`].
+#[derive(Debug)]
+pub struct DocumentWatch {
+    changed: Arc<Notify>,
+}
+
+impl DocumentWatch {
+    /// Waits until one of the documents may have changed since the last time, or since the watch began. It may be
+    /// mistaken, but never misses a change.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// The listens of one client, and the queue of what it is to be told.
+pub struct LiveConnection {
+    id: u64,
+    queue: Arc<Queue>,
+    engine: Engine,
+    /// The engine's numbers of the listens by the client's.
+    listens: Mutex<HashMap<u64, u64>>,
+}
+
+impl LiveConnection {
+    /// Begins to listen, under a number of the client's. With the text of a resume token it goes on from there if it can;
+    /// whatever is no such token makes it begin anew. What comes of it is told by [`LiveConnection::next`], its failure
+    /// included.
+    ///
+    /// # Errors
+    /// If the number is in use, or there are too many listens.
+    pub fn listen(
+        &self,
+        listen: u64,
+        caller: &Caller,
+        target: LiveTarget,
+        resume: Option<&str>,
+    ) -> Result<(), EngineError> {
+        let shared = &self.engine.shared;
+        let limits = &shared.options.live;
+        let mut listens = self.listens.lock();
+        if listens.contains_key(&listen) {
+            let detail = format!("there is a listen with the id {listen} already; end it first");
+            return Err(andiron_protocol::InputError::new(detail).in_field("id").into());
+        }
+        if listens.len() >= limits.connection_listens_max {
+            return Err(EngineError::TooManyListens {
+                max: limits.connection_listens_max,
+                place: "on this connection",
+            });
+        }
+        if shared.live.listens.fetch_add(1, Ordering::Relaxed) >= limits.listens_max {
+            shared.live.listens.fetch_sub(1, Ordering::Relaxed);
+            return Err(EngineError::TooManyListens {
+                max: limits.listens_max,
+                place: "on this server",
+            });
+        }
+        let number = self.engine.live.last_listen.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_told = shared.live.tell(Command::Listen {
+            connection: self.id,
+            queue: Arc::clone(&self.queue),
+            number,
+            listen,
+            caller: caller.clone(),
+            target,
+            resume: resume.and_then(ResumeToken::read),
+        });
+        if !is_told {
+            shared.live.listens.fetch_sub(1, Ordering::Relaxed);
+            return Err(EngineError::Closed);
+        }
+        listens.insert(listen, number);
+        Ok(())
+    }
+
+    /// Ends a listen; nothing more is told of it. One that is not there is fine.
+    pub fn unlisten(&self, listen: u64) {
+        if let Some(number) = self.listens.lock().remove(&listen) {
+            self.tell(Command::Unlisten { number });
+        }
+    }
+
+    /// Has all listens be somebody else's from now on, or the same one's with other rights: each is told what it takes to
+    /// see what that caller sees.
+    pub fn set_caller(&self, caller: &Caller) {
+        self.tell(Command::SetCaller {
+            connection: self.id,
+            caller: caller.clone(),
+        });
+    }
+
+    /// Asks for how far each listen is: each of which the client was last told of an older version gets an empty step.
+    pub fn mark(&self) {
+        self.tell(Command::Mark { connection: self.id });
+    }
+
+    /// The listens that there are.
+    pub fn listens(&self) -> usize {
+        self.listens.lock().len()
+    }
+
+    /// The next message; `None` once the engine is closed. Dropping the future loses nothing.
+    pub async fn next(&self) -> Option<LiveMessage> {
+        loop {
+            if let Some(next) = self.take() {
+                return next;
+            }
+            self.queue.ready.notified().await;
+        }
+    }
+
+    /// The next message if there is one now; the inner `None` once the engine is closed.
+    pub fn take(&self) -> Option<Option<LiveMessage>> {
+        loop {
+            let (taken, is_awaited) = self.queue.take();
+            if is_awaited {
+                self.tell(Command::HasRoom { connection: self.id });
+            }
+            match taken {
+                Taken::Nothing => return None,
+                Taken::Closed => return Some(None),
+                Taken::Message(queued) => {
+                    let mut listens = self.listens.lock();
+                    let (listen, has_ended) = match &queued.message {
+                        LiveMessage::Changes(changes) => (changes.listen, false),
+                        LiveMessage::Ended { listen, .. } => (*listen, true),
+                    };
+                    // Of a listen that the client has ended there is nothing more to tell.
+                    if listens.get(&listen) != Some(&queued.number) {
+                        continue;
+                    }
+                    if has_ended {
+                        listens.remove(&listen);
+                    }
+                    return Some(Some(queued.message));
+                }
+            }
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        if !self.engine.shared.live.tell(command) {
+            self.queue.close();
+        }
+    }
+}
+
+impl Drop for LiveConnection {
+    fn drop(&mut self) {
+        self.engine.shared.metrics.live_connections.dec();
+        self.tell(Command::Leave { connection: self.id });
+    }
+}

@@ -1,0 +1,172 @@
+//! What waits for a client: whole steps, bounded in bytes.
+
+use std::collections::VecDeque;
+
+use andiron_protocol::Version;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::event::Event;
+use super::token::{ListenDigest, ResumeToken};
+use crate::EngineError;
+
+/// What a message costs beside its changes, roughly.
+const MESSAGE_BYTES: usize = 160;
+
+/// Something for the client of a connection.
+#[derive(Debug)]
+pub enum LiveMessage {
+    /// Changes of a result.
+    Changes(LiveChanges),
+    /// A listen has ended.
+    Ended {
+        /// The client's number of it.
+        listen: u64,
+        /// Why.
+        error: EngineError,
+    },
+}
+
+/// Changes of a result, or a part of them.
+#[derive(Clone, Debug)]
+pub struct LiveChanges {
+    /// The client's number of the listen.
+    pub listen: u64,
+    /// Whether everything before is to be forgotten.
+    pub reset: bool,
+    /// The version of the state that is reached when `more` is false.
+    pub version: Version,
+    /// Continues from there.
+    pub resume: ResumeToken,
+    /// Whether another part follows before the state is reached.
+    pub more: bool,
+    /// The changes: a JSON array as the protocol has it. Shared by all who are told the same.
+    pub changes: Bytes,
+}
+
+/// A message, with the number of the listen that it belongs to: the client's own may come again.
+pub(super) struct Queued {
+    pub(super) number: u64,
+    pub(super) message: LiveMessage,
+}
+
+/// The queue of one connection.
+pub(super) struct Queue {
+    state: Mutex<QueueState>,
+    pub(super) ready: Notify,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct QueueState {
+    messages: VecDeque<Queued>,
+    bytes: usize,
+    /// Whether listens wait for room.
+    is_awaited: bool,
+    is_closed: bool,
+}
+
+/// What there was to take.
+pub(super) enum Taken {
+    Message(Queued),
+    Nothing,
+    Closed,
+}
+
+impl Queue {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            ready: Notify::new(),
+            bytes_max,
+        }
+    }
+
+    /// Puts events of one listen in, which together are a step. If too much is waiting already nothing is, and the taker
+    /// says so when there is room again.
+    #[must_use]
+    pub(super) fn push(
+        &self,
+        (number, listen): (u64, u64),
+        (version, digest): (Version, ListenDigest),
+        reset: bool,
+        events: &[&Event],
+    ) -> bool {
+        let mut state = self.state.lock();
+        if state.bytes > self.bytes_max {
+            state.is_awaited = true;
+            return false;
+        }
+        let frames = events.iter().flat_map(|event| &event.frames);
+        let count = frames.clone().count();
+        for (place, frame) in frames.enumerate() {
+            state.bytes += frame.len() + MESSAGE_BYTES;
+            state.messages.push_back(Queued {
+                number,
+                message: LiveMessage::Changes(LiveChanges {
+                    listen,
+                    reset: reset && place == 0,
+                    version,
+                    resume: ResumeToken { version, digest },
+                    more: place + 1 < count,
+                    changes: frame.clone(),
+                }),
+            });
+        }
+        drop(state);
+        self.ready.notify_one();
+        true
+    }
+
+    /// Whether something could be put in. If not, the taker says so when there is room again.
+    pub(super) fn has_room(&self) -> bool {
+        let mut state = self.state.lock();
+        let has_room = state.bytes <= self.bytes_max;
+        state.is_awaited |= !has_room;
+        has_room
+    }
+
+    /// Tells of the end of a listen, for which there is always room.
+    pub(super) fn end(&self, (number, listen): (u64, u64), error: EngineError) {
+        let mut state = self.state.lock();
+        state.bytes += MESSAGE_BYTES;
+        state.messages.push_back(Queued {
+            number,
+            message: LiveMessage::Ended { listen, error },
+        });
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// The next message, and whether somebody waits for the room that there is now.
+    pub(super) fn take(&self) -> (Taken, bool) {
+        let mut state = self.state.lock();
+        let taken = match state.messages.pop_front() {
+            Some(queued) => {
+                state.bytes -= cost(&queued.message);
+                Taken::Message(queued)
+            }
+            None if state.is_closed => Taken::Closed,
+            None => Taken::Nothing,
+        };
+        let is_awaited = state.is_awaited && state.bytes <= self.bytes_max / 4;
+        if is_awaited {
+            state.is_awaited = false;
+        }
+        (taken, is_awaited)
+    }
+
+    /// Ends it: what is in it can still be taken.
+    pub(super) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.ready.notify_one();
+    }
+}
+
+fn cost(message: &LiveMessage) -> usize {
+    match message {
+        LiveMessage::Changes(changes) => changes.changes.len() + MESSAGE_BYTES,
+        LiveMessage::Ended { .. } => MESSAGE_BYTES,
+    }
+}

@@ -1,0 +1,394 @@
+//! Whatever is written, and however clients come, go, stall and come back: every state that a listen reaches is the result
+//! of its query at that version, as a naive evaluator has it that reads the log afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use andiron_engine::{
+    Caller, Engine, EngineOptions, LiveConnection, LiveLimits, LiveMessage, LiveTarget, RulesInForce,
+    Surroundings,
+};
+use andiron_protocol::{
+    CommitBody, Document, DocumentPath, ErrorCode, Map, Precondition, Query, Version, Write, WriteKind,
+    arbitrary, data_from_json,
+};
+use andiron_store::Store;
+use andiron_store::memory::MemoryStore;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use crate::query_naive::{Documents, naive};
+use crate::rules_naive::{ruleset, visible};
+use crate::rules_support::{rules, user};
+use crate::support::OWNER;
+
+/// How long anything may take that has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a client does between messages.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    /// Takes so many messages.
+    Take(u8),
+    /// Loses its connection and comes back with its tokens.
+    Reconnect,
+    /// The same without them.
+    Forget,
+    /// Reads nothing for a while.
+    Stall,
+    /// Asks how far it is.
+    Mark,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        6 => (1u8..6).prop_map(Move::Take),
+        2 => Just(Move::Reconnect),
+        1 => Just(Move::Forget),
+        2 => Just(Move::Stall),
+        1 => Just(Move::Mark),
+    ];
+    vec(one, 1..14)
+}
+
+/// A commit: what documents become; no data deletes.
+type Written = Vec<(DocumentPath, Option<Map>)>;
+
+/// A case drawn at random.
+#[derive(Debug)]
+struct World {
+    /// Each writes these commits, one after the other.
+    writers: Vec<Vec<Written>>,
+    /// Each listens to these queries.
+    clients: Vec<(Option<bool>, Vec<Query>, Vec<Move>)>,
+    rules: String,
+    queue_bytes_max: usize,
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let write = (
+        arbitrary::document_path(),
+        proptest::option::weighted(0.75, arbitrary::map()),
+    );
+    let commit = vec(write, 1..5);
+    let query = arbitrary::source().prop_flat_map(arbitrary::query);
+    let client = (
+        proptest::option::weighted(0.7, any::<bool>()),
+        vec(query, 1..5),
+        moves(),
+    );
+    (
+        vec(vec(commit, 0..25), 1..4),
+        vec(client, 1..4),
+        ruleset(),
+        prop_oneof![Just(64), Just(2_000), Just(1_000_000)],
+    )
+        .prop_map(|(writers, clients, rules, queue_bytes_max)| World {
+            writers,
+            clients,
+            rules,
+            queue_bytes_max,
+        })
+}
+
+/// A result as a client has it.
+type Result = BTreeMap<DocumentPath, (Version, Map)>;
+
+/// A state that a client reached.
+struct Reached {
+    version: Version,
+    result: Result,
+}
+
+/// One listen as a client has it.
+#[derive(Default)]
+struct Held {
+    result: Result,
+    token: Option<String>,
+    has_ended: bool,
+    /// Whether a step has begun that is not complete.
+    is_torn: bool,
+    reached: Vec<Reached>,
+}
+
+struct Client {
+    engine: Engine,
+    caller: Caller,
+    queries: Vec<Query>,
+    connection: LiveConnection,
+    /// The newest version on this connection.
+    version: Version,
+    held: Vec<Held>,
+}
+
+impl Client {
+    fn new(engine: &Engine, caller: Caller, queries: &[Query]) -> Self {
+        let mut client = Self {
+            connection: engine.live(),
+            engine: engine.clone(),
+            caller,
+            queries: queries.to_vec(),
+            version: Version::ZERO,
+            held: queries.iter().map(|_| Held::default()).collect(),
+        };
+        client.connect(true);
+        client
+    }
+
+    fn connect(&mut self, with_tokens: bool) {
+        self.connection = self.engine.live();
+        self.version = Version::ZERO;
+        for (id, held) in self.held.iter_mut().enumerate() {
+            if held.is_torn || !with_tokens {
+                // A step was cut off: what there is now is no state.
+                held.token = None;
+            }
+            if !with_tokens {
+                held.result.clear();
+            }
+            held.is_torn = false;
+            held.has_ended = false;
+            let target = LiveTarget::Query(Arc::new(self.queries[id].clone()));
+            let token = held.token.as_deref();
+            self.connection
+                .listen(id as u64, &self.caller, target, token)
+                .unwrap();
+        }
+    }
+
+    async fn take(&mut self) -> bool {
+        match tokio::time::timeout(Duration::from_millis(20), self.connection.next()).await {
+            Ok(message) => {
+                self.heed(message.expect("the engine is open"));
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn heed(&mut self, message: LiveMessage) {
+        let changes = match message {
+            LiveMessage::Changes(changes) => changes,
+            LiveMessage::Ended { listen, error } => {
+                assert_eq!(error.code(), ErrorCode::PermissionDenied, "{error}");
+                self.held[listen as usize].has_ended = true;
+                return;
+            }
+        };
+        assert!(
+            changes.version >= self.version,
+            "versions never go back on a connection"
+        );
+        self.version = changes.version;
+        let held = &mut self.held[changes.listen as usize];
+        if changes.reset {
+            assert!(!held.is_torn, "a reset begins a step");
+            held.result.clear();
+        } else {
+            assert!(held.token.is_some() || held.is_torn, "the first step is a reset");
+        }
+        let mut seen = BTreeSet::new();
+        let listed: Vec<Json> = serde_json::from_slice(&changes.changes).unwrap();
+        for change in listed {
+            if change["type"] == "set" {
+                let document: Document = serde_json::from_value(change["document"].clone()).unwrap();
+                seen.insert(document.path.clone());
+                held.result
+                    .insert(document.path, (document.version, document.data));
+            } else {
+                let path: DocumentPath = change["path"].as_str().unwrap().parse().unwrap();
+                assert!(
+                    held.result.remove(&path).is_some(),
+                    "`{path}` was there to be removed"
+                );
+                seen.insert(path);
+            }
+        }
+        held.is_torn = changes.more;
+        if !changes.more {
+            held.token = Some(changes.resume.to_string());
+            held.reached.push(Reached {
+                version: changes.version,
+                result: held.result.clone(),
+            });
+        }
+    }
+
+    async fn play(&mut self, moves: &[Move]) {
+        for step in moves {
+            match step {
+                Move::Take(messages) => {
+                    for _ in 0..*messages {
+                        self.take().await;
+                    }
+                }
+                Move::Reconnect => self.connect(true),
+                Move::Forget => self.connect(false),
+                Move::Stall => tokio::time::sleep(Duration::from_millis(3)).await,
+                Move::Mark => self.connection.mark(),
+            }
+        }
+    }
+
+    /// Takes what comes until every listen has reached a version.
+    async fn reach(&mut self, version: Version) {
+        let all = async {
+            loop {
+                self.connection.mark();
+                while self.take().await {}
+                let is_there = |held: &Held| {
+                    held.has_ended
+                        || (!held.is_torn && held.reached.last().is_some_and(|last| last.version >= version))
+                };
+                if self.held.iter().all(is_there) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, all)
+            .await
+            .expect("every listen gets there");
+    }
+}
+
+async fn write(engine: &Engine, commits: Vec<Written>) {
+    for commit in commits {
+        let mut writes: BTreeMap<DocumentPath, Write> = BTreeMap::new();
+        for (path, data) in commit {
+            let kind = data.map_or(WriteKind::Delete, |data| WriteKind::Set(data.into()));
+            let precondition = Precondition::None;
+            writes.insert(
+                path.clone(),
+                Write {
+                    path,
+                    kind,
+                    precondition,
+                },
+            );
+        }
+        let body = CommitBody {
+            writes: writes.into_values().collect(),
+            ..CommitBody::default()
+        };
+        engine.commit(&OWNER, body, None).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The documents at a version, those of the system aside, with their versions.
+fn state_at(
+    store: &dyn Store,
+    paths: &BTreeSet<DocumentPath>,
+    version: Version,
+) -> (Documents, BTreeMap<DocumentPath, Version>) {
+    let snapshot = store.snapshot().unwrap();
+    let (mut documents, mut versions) = (Documents::new(), BTreeMap::new());
+    for path in paths {
+        if let Some(document) = snapshot.get_at(path, version).unwrap() {
+            documents.insert(path.clone(), data_from_json(document.data.as_bytes()).unwrap());
+            versions.insert(path.clone(), document.version);
+        }
+    }
+    (documents, versions)
+}
+
+fn check_client(client: &Client, in_force: &RulesInForce, store: &dyn Store, paths: &BTreeSet<DocumentPath>) {
+    for (query, held) in client.queries.iter().zip(&client.held) {
+        for reached in &held.reached {
+            let (documents, versions) = state_at(store, paths, reached.version);
+            let seen = match &client.caller {
+                Caller::User(user) => visible(in_force, Some(&user.uid), &documents, query),
+                Caller::Anonymous => visible(in_force, None, &documents, query),
+                _ => documents,
+            };
+            let mut expected = naive(query, &seen);
+            expected.drain(..expected.len().min(query.offset as usize));
+            let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
+            if query.limit_to_last {
+                expected.drain(..expected.len().saturating_sub(limit));
+            } else {
+                expected.truncate(limit);
+            }
+            let expected: BTreeSet<DocumentPath> =
+                expected.into_iter().map(|(path, _)| path.clone()).collect();
+            let got: BTreeSet<DocumentPath> = reached.result.keys().cloned().collect();
+            assert_eq!(got, expected, "{query:?} at {}", reached.version);
+            for (path, (version, data)) in &reached.result {
+                assert_eq!(versions[path], *version, "`{path}` at {}", reached.version);
+                assert_eq!(*data, query.project(seen[path].clone()), "`{path}`");
+            }
+        }
+    }
+}
+
+async fn check(world: World) {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let options = EngineOptions {
+        live: LiveLimits {
+            queue_bytes_max: world.queue_bytes_max,
+            ..LiveLimits::default()
+        },
+        ..EngineOptions::default()
+    };
+    let engine = Engine::open(Arc::clone(&store), options, Surroundings::system()).unwrap();
+    let in_force = rules("random", &world.rules);
+    engine.set_rules(Some(Arc::clone(&in_force)));
+    let mut clients: Vec<_> = world
+        .clients
+        .iter()
+        .map(|(kind, queries, moves)| {
+            let caller = match kind {
+                None => Caller::Anonymous,
+                Some(true) => user("a"),
+                Some(false) => OWNER,
+            };
+            (Client::new(&engine, caller, queries), moves.clone())
+        })
+        .collect();
+    let writers: Vec<_> = world
+        .writers
+        .into_iter()
+        .map(|commits| {
+            let engine = engine.clone();
+            tokio::spawn(async move { write(&engine, commits).await })
+        })
+        .collect();
+    for (client, moves) in &mut clients {
+        client.play(moves).await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let last = engine.version().unwrap();
+    for (client, _) in &mut clients {
+        client.reach(last).await;
+    }
+    let mut paths = BTreeSet::new();
+    store
+        .snapshot()
+        .unwrap()
+        .changes(Version::ZERO, &mut |change| {
+            let path: DocumentPath = format!("{}/{}", change.collection, change.id).parse().unwrap();
+            if !path.is_system() {
+                paths.insert(path);
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    for (client, _) in &clients {
+        check_client(client, &in_force, store.as_ref(), &paths);
+    }
+    engine.close();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_state_that_is_told_is_the_result_at_its_version(world in world()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(check(world));
+    }
+}
