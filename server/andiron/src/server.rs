@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_auth::{
-    Accounts, AttemptLimits, AuthError, AuthOptions, Deliver, HashCost, MailTemplates, Mailbox, Post, Rate,
-    SecretText, ServiceKeys, SignUpPolicy, SmtpOptions, SmtpTransport,
+    Accounts, AttemptLimits, AuthError, AuthOptions, Deliver, HashCost, MailTemplates, Mailbox, Post,
+    ProviderList, Rate, SecretText, ServiceKeys, SignUpPolicy, SmtpOptions, SmtpTransport, parse_providers,
 };
 use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
@@ -214,7 +214,10 @@ impl Server {
             self.address = Some(bound.local_addr().map_err(listening)?);
             listener = Some(bound);
         }
-        let auth = auth_options(settings, self.address.unwrap_or(settings.listen));
+        let auth = AuthOptions {
+            providers: providers(project)?,
+            ..auth_options(settings, self.address.unwrap_or(settings.listen))
+        };
         let post = post(project, &self.engine)?;
         let accounts = Accounts::open(self.engine.clone(), auth, post).await?;
         let app = App::new(
@@ -433,6 +436,16 @@ fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
     }
 }
 
+/// The identity providers of a project's file; none without it.
+fn providers(project: &Project) -> Result<ProviderList, AndironError> {
+    let path = project.folder().join(&project.settings().auth_providers);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse_providers(&text).map_err(|error| ConfigError::in_file(&path, &error).into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ProviderList::new()),
+        Err(error) => Err(AndironError::file("reading", path)(error)),
+    }
+}
+
 /// How mails are written and sent.
 fn post(project: &Project, engine: &Engine) -> Result<Post, AndironError> {
     let settings = project.settings();
@@ -482,6 +495,8 @@ pub(crate) fn auth_options(settings: &Settings, address: SocketAddr) -> AuthOpti
             .iter()
             .map(|domain| domain.0.clone())
             .collect(),
+        redirect_urls: settings.auth_redirects.iter().map(|url| url.0.clone()).collect(),
+        private_providers: settings.auth_private_providers,
         anonymous: settings.auth_anonymous,
         hash_cost: HashCost {
             memory_kib: u32::try_from(settings.auth_hash_memory.0 / 1024).unwrap_or(u32::MAX),

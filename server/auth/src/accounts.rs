@@ -12,6 +12,7 @@ use crate::account::{Account, AccountRecord, EmailRecord, account_path, email_pa
 use crate::audit::Event;
 use crate::limit::{Attempt, Attempts};
 use crate::mail::MailKind;
+use crate::oauth::Providers;
 use crate::password::PasswordHasher;
 use crate::records::{Batch, Record, is_conflict, read};
 use crate::roles::AdminRole;
@@ -40,6 +41,7 @@ struct Parts {
     signing_keys: SigningKeys,
     verified: VerifiedTokens,
     attempts: Attempts,
+    providers: Providers,
     post: Post,
     mails_under_way: Arc<Semaphore>,
 }
@@ -66,6 +68,7 @@ impl Accounts {
             signing_keys: SigningKeys::open(engine.clone()).await?,
             verified: VerifiedTokens::new(),
             attempts: Attempts::new(),
+            providers: Providers::new(&options.providers, options.private_providers, &engine)?,
             post,
             mails_under_way: Arc::new(Semaphore::new(MAILS_UNDER_WAY_MAX)),
             engine,
@@ -92,6 +95,10 @@ impl Accounts {
 
     pub(crate) fn signing_keys(&self) -> &SigningKeys {
         &self.0.signing_keys
+    }
+
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.0.providers
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

@@ -39,6 +39,7 @@ pub(crate) enum CodeKind {
     SecondFactor,
     Invitation,
     OauthState,
+    OauthResult,
 }
 
 impl CodeKind {
@@ -51,6 +52,7 @@ impl CodeKind {
             Self::UndoEmailChange | Self::Invitation => 7 * DAY,
             Self::ResetPassword => 30 * MINUTE,
             Self::SignInLink | Self::SignInDigits | Self::OauthState => 10 * MINUTE,
+            Self::OauthResult => MINUTE,
             Self::SecondFactor => 5 * MINUTE,
         }
     }
@@ -66,6 +68,7 @@ impl CodeKind {
             Self::SecondFactor => "second-factor",
             Self::Invitation => "invitation",
             Self::OauthState => "oauth-state",
+            Self::OauthResult => "oauth-result",
         }
     }
 }

@@ -61,6 +61,12 @@ pub enum AuthError {
         /// The id that was asked for.
         uid: String,
     },
+    /// There is no such identity provider.
+    #[error("there is no such provider")]
+    NoSuchProvider,
+    /// A provider could not be asked, or what it said does not verify; the log has more.
+    #[error("the provider does not confirm who you are")]
+    ProviderRefused,
     /// There is no such session.
     #[error("there is no such session")]
     NoSuchSession,

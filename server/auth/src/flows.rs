@@ -5,6 +5,7 @@ mod custom_token;
 mod email;
 mod email_sign_in;
 mod me;
+mod oauth;
 mod password_change;
 mod password_reset;
 mod second_factor;
@@ -13,5 +14,6 @@ mod sign_in;
 mod sign_up;
 
 pub use admin::{AccountChange, AccountList, NewAccount};
+pub use oauth::{OauthProof, OauthStart};
 pub use second_factor::{RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment};
 pub use sign_up::NewSignUp;

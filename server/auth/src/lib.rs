@@ -22,6 +22,8 @@ mod session;
 mod flows;
 
 mod mail;
+mod oauth;
+mod outbound;
 
 mod audit;
 mod codes;
@@ -39,12 +41,13 @@ pub use client_info::ClientInfo;
 pub use email_address::EmailAddress;
 pub use error::AuthError;
 pub use flows::{
-    AccountChange, AccountList, NewAccount, NewSignUp, RecoveryCodes, SecondFactorDue, SignInOutcome,
-    TotpEnrolment,
+    AccountChange, AccountList, NewAccount, NewSignUp, OauthProof, OauthStart, RecoveryCodes,
+    SecondFactorDue, SignInOutcome, TotpEnrolment,
 };
 pub use mail::{
     Deliver, Delivery, Mail, MailTemplates, Mailbox, MailboxEntry, SmtpOptions, SmtpSecurity, SmtpTransport,
 };
+pub use oauth::{ProviderList, ProviderOptions, parse_providers};
 pub use options::{AttemptLimits, AuthOptions, HashCost, Rate, SignUpPolicy};
 pub use password::Password;
 pub use roles::{AdminRole, admin_role};

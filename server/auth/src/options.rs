@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ProviderList;
+
 /// Settings of accounts.
 #[derive(Clone, Debug)]
 pub struct AuthOptions {
@@ -18,6 +20,12 @@ pub struct AuthOptions {
     pub sign_up: SignUpPolicy,
     /// If there are any, addresses of accounts must be of one of these domains. Default none.
     pub sign_up_domains: Vec<String>,
+    /// Identity providers, by their names in URLs. Default none.
+    pub providers: ProviderList,
+    /// The URLs of the app that sign-ins by providers may lead back to, each compared whole. Default none.
+    pub redirect_urls: Vec<String>,
+    /// Whether providers may be in private networks and speak plain HTTP. Default false.
+    pub private_providers: bool,
     /// Whether anonymous accounts can be made. Default true.
     pub anonymous: bool,
     /// What one password hash costs.
@@ -137,6 +145,9 @@ impl Default for AuthOptions {
             link_url: String::new(),
             sign_up: SignUpPolicy::default(),
             sign_up_domains: Vec::new(),
+            providers: ProviderList::new(),
+            redirect_urls: Vec::new(),
+            private_providers: false,
             anonymous: true,
             hash_cost: HashCost::default(),
             hash_threads: 1,

@@ -284,9 +284,11 @@ impl From<AuthError> for ApiError {
             AuthError::AddressTaken => Self::new(ErrorCode::AlreadyExists, detail).in_field("email"),
             AuthError::UidTaken { .. } => Self::new(ErrorCode::AlreadyExists, detail).in_field("uid"),
             AuthError::NameTaken { .. } => Self::new(ErrorCode::AlreadyExists, detail).in_field("name"),
-            AuthError::NoSuchAccount { .. } | AuthError::NoSuchSession | AuthError::NoSuchKey { .. } => {
-                Self::not_found(detail)
-            }
+            AuthError::ProviderRefused => Self::new(ErrorCode::Unauthenticated, detail),
+            AuthError::NoSuchProvider
+            | AuthError::NoSuchAccount { .. }
+            | AuthError::NoSuchSession
+            | AuthError::NoSuchKey { .. } => Self::not_found(detail),
             AuthError::Internal(cause) => Self::internal(cause),
             AuthError::Engine(error) => error.into(),
         }

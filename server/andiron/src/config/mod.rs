@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use andiron_protocol::InputError;
 
 pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, RulesLimits, Settings, SignUp};
-pub use value::{ByteCount, Count, Domain, Period, Secret, ServerUrl, SmtpServer};
+pub use value::{ByteCount, Count, Domain, Period, RedirectUrl, Secret, ServerUrl, SmtpServer};
 
 pub(crate) use settings::{SETTINGS, Setting, setting};
 

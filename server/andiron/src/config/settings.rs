@@ -9,7 +9,7 @@ use andiron_auth::SecretText;
 use andiron_http::{CorsOrigin, TrustedProxy};
 
 use crate::config::value::{
-    ByteCount, Count, Domain, Period, Secret, ServerUrl, SettingValue, SmtpServer, named_setting,
+    ByteCount, Count, Domain, Period, RedirectUrl, Secret, ServerUrl, SettingValue, SmtpServer, named_setting,
 };
 
 /// The settings of a server.
@@ -53,6 +53,9 @@ pub struct Settings {
     pub auth_sign_up: SignUp,
     pub auth_link_url: String,
     pub auth_domains: Vec<Domain>,
+    pub auth_providers: PathBuf,
+    pub auth_redirects: Vec<RedirectUrl>,
+    pub auth_private_providers: bool,
     pub auth_anonymous: bool,
     pub auth_app_name: String,
     pub auth_password_chars: Count,
@@ -200,6 +203,9 @@ impl Default for Settings {
             auth_sign_up: SignUp::Open,
             auth_link_url: String::new(),
             auth_domains: Vec::new(),
+            auth_providers: PathBuf::from("andiron.providers.json"),
+            auth_redirects: Vec::new(),
+            auth_private_providers: false,
             auth_anonymous: true,
             auth_app_name: "Andiron".to_owned(),
             auth_password_chars: Count(8),
@@ -366,6 +372,13 @@ settings! {
          server's own.";
     "auth.domains" auth_domains: Vec<Domain>,
         "If there are any, only addresses of these domains can sign up.";
+    "auth.providers" auth_providers: PathBuf,
+        "A file with identity providers, if it exists: `{\"google\": {\"clientId\": …, \"clientSecret\": …}}`. A relative\n\
+         path counts from the folder of this file.";
+    "auth.redirects" auth_redirects: Vec<RedirectUrl>,
+        "The URLs of the app that sign-ins by providers may lead back to, each compared whole.";
+    "auth.private_providers" auth_private_providers: bool,
+        "Whether identity providers may be in private networks and speak plain HTTP.";
     "auth.anonymous" auth_anonymous: bool,
         "Whether accounts can be made without credentials, to be completed later.";
     "auth.app_name" auth_app_name: String,

@@ -55,6 +55,10 @@ pub struct SmtpServer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret(pub SecretText);
 
+/// A URL of an app that sign-ins by providers lead back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectUrl(pub String);
+
 /// A domain of e-mail addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain(pub String);
@@ -324,6 +328,37 @@ impl ListEntry for CorsOrigin {
 impl ListEntry for TrustedProxy {
     const FORM: &'static str =
         "a list of addresses and networks such as [\"10.0.0.0/8\"], in the environment separated by commas";
+}
+
+impl ListEntry for RedirectUrl {
+    const FORM: &'static str = "a list of URLs such as [\"https://app.example.org/signed-in\", \"myapp://signed-in\"], in \
+                                the environment separated by commas";
+}
+
+impl FromStr for RedirectUrl {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (scheme, rest) = text.split_once("://").ok_or(())?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
+        let is_runnable = matches!(scheme, "javascript" | "data" | "vbscript" | "file" | "blob");
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        let is_sane = !rest.contains(['#', '\\'])
+            && !host.contains('@')
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_scheme && !is_runnable && is_sane)
+            .then(|| Self(text.to_owned()))
+            .ok_or(())
+    }
+}
+
+impl std::fmt::Display for RedirectUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 impl ListEntry for Domain {

@@ -116,6 +116,7 @@ impl Accounts {
             let made = self
                 .create_signed_in_with(record, Some(&email), &shown, "sign-up", client, |batch| {
                     batch.consume(&code);
+                    Ok(())
                 })
                 .await;
             return match made {
@@ -146,6 +147,7 @@ impl Accounts {
         if account.record.email_verified {
             return Ok(());
         }
+        Self::drop_identities(&account.record, batch)?;
         let record = &mut account.record;
         record.email_verified = true;
         record.password = None;

@@ -70,6 +70,9 @@ impl Accounts {
 
     /// Refuses what wants credentials that were shown a short time ago.
     pub(crate) fn check_recent(&self, user: &User) -> Result<(), AuthError> {
+        if user.token.contains_key("act") {
+            return Err(AuthError::NotAllowed("nobody does this for somebody else"));
+        }
         if after(auth_time(user), RECENT) > self.now() {
             return Ok(());
         }
@@ -94,6 +97,7 @@ impl Accounts {
             if let Some(email) = &account.data.email {
                 batch.delete(stored_email_path(email)?);
             }
+            Self::drop_identities(&account.data, &mut batch)?;
             self.end_sessions(&sessions, None, &mut batch);
             let event = Event::new("account-deleted", uid, client);
             self.audit(

@@ -9,6 +9,7 @@ use crate::account::{Account, TotpRecord};
 use crate::audit::Event;
 use crate::codes::{CodeKind, NewCode};
 use crate::limit::Attempt;
+use crate::outbound::percent_encode;
 use crate::records::Batch;
 use crate::secret::hash;
 use crate::session::Shown;
@@ -204,8 +205,8 @@ impl Accounts {
                 Ok(())
             })
             .await?;
-        let app = percent(&self.options().app_name);
-        let who = percent(account.email().unwrap_or(&account.uid));
+        let app = percent_encode(&self.options().app_name);
+        let who = percent_encode(account.email().unwrap_or(&account.uid));
         let uri = format!("otpauth://totp/{app}:{who}?secret={secret}&issuer={app}");
         Ok(TotpEnrolment {
             secret: SecretText::new(secret),
@@ -281,16 +282,4 @@ impl Accounts {
         let key = format!("factor {}", user.uid);
         self.attempts().count(Attempt::SignIn, &key, rate, self.now())
     }
-}
-
-fn percent(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

@@ -111,6 +111,12 @@ impl Accounts {
 
     /// Refuses sign-ups that the settings rule out.
     pub(crate) fn check_sign_up(&self, email: &EmailAddress) -> Result<(), AuthError> {
+        self.check_open()?;
+        self.check_domain(email)
+    }
+
+    /// Refuses sign-ups where not everybody may.
+    pub(crate) fn check_open(&self) -> Result<(), AuthError> {
         match self.options().sign_up {
             SignUpPolicy::Open => {}
             SignUpPolicy::Closed => {
@@ -122,7 +128,7 @@ impl Accounts {
                 return Err(AuthError::NotAllowed("signing up takes an invitation"));
             }
         }
-        self.check_domain(email)
+        Ok(())
     }
 
     /// Refuses addresses of domains that the settings do not name.
@@ -149,7 +155,7 @@ impl Accounts {
         event: &'static str,
         client: &ClientInfo,
     ) -> Result<SignedIn, AuthError> {
-        self.create_signed_in_with(record, email, shown, event, client, |_| {})
+        self.create_signed_in_with(record, email, shown, event, client, |_| Ok(()))
             .await
     }
 
@@ -161,11 +167,28 @@ impl Accounts {
         shown: &Shown,
         event: &'static str,
         client: &ClientInfo,
-        also: impl FnOnce(&mut Batch),
+        also: impl FnOnce(&mut Batch) -> Result<(), AuthError>,
+    ) -> Result<SignedIn, AuthError> {
+        let uid = self.engine().generate_id();
+        self.create_signed_in_as(uid, record, email, shown, event, client, also)
+            .await
+    }
+
+    /// The same under an id that is known before.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the one commit")]
+    pub(crate) async fn create_signed_in_as(
+        &self,
+        uid: String,
+        record: AccountRecord,
+        email: Option<&EmailAddress>,
+        shown: &Shown,
+        event: &'static str,
+        client: &ClientInfo,
+        also: impl FnOnce(&mut Batch) -> Result<(), AuthError>,
     ) -> Result<SignedIn, AuthError> {
         self.signing_keys().ensure().await?;
         let mut account = Account {
-            uid: self.engine().generate_id(),
+            uid,
             created: self.now(),
             record,
         };
@@ -178,7 +201,7 @@ impl Accounts {
         batch.create(account_path(&account.uid)?, &account.record)?;
         let detail = shown.provider.as_str();
         self.audit(&mut batch, Event::new(event, &account.uid, client).detail(detail))?;
-        also(&mut batch);
+        also(&mut batch)?;
         match batch.commit(self.engine()).await {
             Ok(version) => {
                 account.created = version.to_timestamp();

@@ -484,3 +484,23 @@ pub(crate) struct Mail {
     text: String,
     html: String,
 }
+
+/// What a client got from a provider: one of `code`, `idToken` and `providerCode`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ProviderProof {
+    /// What the browser came back with.
+    code: Option<String>,
+    /// The secret behind the `challenge` that the flow was begun with.
+    verifier: Option<String>,
+    /// An ID token that the client got by itself.
+    id_token: Option<String>,
+    /// The nonce that it asked with.
+    nonce: Option<String>,
+    /// A code of the provider that the client got by itself.
+    provider_code: Option<String>,
+    /// Where that was sent.
+    redirect_uri: Option<String>,
+    /// The secret behind its PKCE challenge.
+    code_verifier: Option<String>,
+}

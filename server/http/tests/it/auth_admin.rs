@@ -333,6 +333,16 @@ async fn acting_as_somebody_is_marked_everywhere() {
         .find(|session| session["id"] == acting.session.as_str());
     assert_eq!(marked.unwrap()["impersonator"], format!("user:{}", owner.uid));
     assert_eq!(events(&server, &ada.uid).await, ["sign-up", "impersonated"]);
+    let enrol = acting.post(&server, "mfa/totp/enrol", &json!({})).await;
+    assert_eq!(
+        enrol.code(),
+        "permission-denied",
+        "an account is nobody else's to lock"
+    );
+    assert_eq!(
+        send(&server, &acting, "DELETE", "/api/v1/auth/me", &Value::Null).await,
+        403
+    );
     let path = format!("accounts/{}", ada.uid);
     admin(&server, "PATCH", &path, &json!({"roles": ["owner"]})).await;
     assert_eq!(

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
 mod client;
+mod identity_provider;
 mod scenario;
 mod server;
 mod smtp;
@@ -12,6 +13,7 @@ mod auth_admin;
 mod auth_client;
 mod auth_factor;
 mod auth_mail;
+mod auth_oauth;
 mod auth_password;
 mod auth_session;
 mod auth_sign_up;

@@ -1,0 +1,289 @@
+//! Requests to other servers: identity providers, whose URLs come from settings or from what a provider says.
+//!
+//! One client for all: HTTPS, no redirects followed, five seconds, one mebibyte. A name is resolved first, every address
+//! checked, and the checked address connected to, so that no name leads into the server's own network, neither at once
+//! nor by changing its mind. Answers are read by the caller and never passed on.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Method, Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::SecretText;
+
+/// How long a whole exchange may take.
+const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Sends requests out.
+pub(crate) struct Outbound {
+    tls: TlsConnector,
+    /// Whether servers in private networks, and plain HTTP, are allowed: for development, and providers of one's own.
+    allows_private: bool,
+}
+
+/// A request to be sent.
+pub(crate) struct Call<'c> {
+    pub(crate) url: &'c str,
+    /// The fields of a form to be posted; without them it is a `GET`.
+    pub(crate) form: Option<&'c [(&'c str, &'c str)]>,
+    /// What stands in `Authorization`.
+    pub(crate) authorization: Option<SecretText>,
+}
+
+impl Outbound {
+    pub(crate) fn new(allows_private: bool) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            allows_private,
+        }
+    }
+
+    /// Sends a request and gives the answer's JSON. The error is for the log.
+    pub(crate) async fn json(&self, call: Call<'_>) -> Result<serde_json::Value, String> {
+        let url = call.url.to_owned();
+        match timeout(EXCHANGE_TIME_MAX, self.exchange(call)).await {
+            Ok(Ok(json)) => Ok(json),
+            Ok(Err(error)) => Err(format!("`{url}`: {error}")),
+            Err(_) => Err(format!(
+                "`{url}`: no answer within {} s",
+                EXCHANGE_TIME_MAX.as_secs()
+            )),
+        }
+    }
+
+    async fn exchange(&self, call: Call<'_>) -> Result<serde_json::Value, String> {
+        let uri: Uri = call.url.parse().map_err(|error| format!("{error}"))?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") if self.allows_private => false,
+            _ => return Err("only https is taken".to_owned()),
+        };
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let address = self.resolve(&host, port).await?;
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|error| error.to_string())?;
+        let request = request(&call, &uri)?;
+        if is_tls {
+            let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
+            let stream = self
+                .tls
+                .connect(name, stream)
+                .await
+                .map_err(|error| error.to_string())?;
+            send(TokioIo::new(stream), request).await
+        } else {
+            send(TokioIo::new(stream), request).await
+        }
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, String> {
+        let found = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut found: Vec<_> = found.collect();
+        if !self.allows_private && found.iter().any(|address| !is_public(address.ip())) {
+            return Err("the name leads to an address that is not public".to_owned());
+        }
+        // IPv4 first: it is what works everywhere.
+        found.sort_by_key(SocketAddr::is_ipv6);
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| "the name has no address".to_owned())
+    }
+}
+
+fn request(call: &Call<'_>, uri: &Uri) -> Result<Request<Full<Bytes>>, String> {
+    let target = uri.path_and_query().map_or("/", |path| path.as_str());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (method, body) = match call.form {
+        Some(fields) => (Method::POST, form(fields)),
+        None => (Method::GET, String::new()),
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header(HOST, host)
+        .header(ACCEPT, "application/json")
+        .header(USER_AGENT, "andiron");
+    if call.form.is_some() {
+        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    if let Some(authorization) = &call.authorization {
+        request = request.header(AUTHORIZATION, authorization.expose());
+    }
+    request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| error.to_string())
+}
+
+async fn send<I>(io: I, request: Request<Full<Bytes>>) -> Result<serde_json::Value, String>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
+        .await
+        .map_err(|error| error.to_string())?;
+    let connection = tokio::spawn(connection);
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| error.to_string())?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    connection.abort();
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    if !status.is_success() {
+        // What it says may repeat what was sent, so only the status is told.
+        return Err(format!("the answer is {status}"));
+    }
+    serde_json::from_slice(&body).map_err(|error| format!("the answer is no JSON: {error}"))
+}
+
+/// Who a client is, for HTTP Basic as OAuth has it (RFC 6749, section 2.3.1).
+pub(crate) fn basic(id: &str, secret: &SecretText) -> SecretText {
+    let pair = format!("{}:{}", percent_encode(id), percent_encode(secret.expose()));
+    SecretText::new(format!("Basic {}", STANDARD.encode(pair)))
+}
+
+/// Fields as forms and queries have them.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(&percent_encode(name));
+        text.push('=');
+        text.push_str(&percent_encode(value));
+    }
+    text
+}
+
+pub(crate) fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// Whether an address is one of the internet's, as far as the registries of special ones say.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => {
+            let [a, b, .., y, z] = address.segments();
+            // NAT64 and 6to4 carry an IPv4 address that would be judged as one.
+            let carried = match (a, b) {
+                (0x64, 0xff9b) => Some(u32::from(y) << 16 | u32::from(z)),
+                (0x2002, _) => Some(u32::from(b) << 16 | u32::from(address.segments()[2])),
+                _ => None,
+            };
+            carried.is_none_or(|carried| is_public_v4(Ipv4Addr::from(carried)))
+                && (a == 0x64 || a & 0xe000 == 0x2000)
+                && !(a == 0x64 && b != 0xff9b)
+                && !(a == 0x2001 && (b < 0x0200 || b == 0x0db8))
+        }
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || a == 0
+        || a >= 224
+        || (a == 100 && b & 0xc0 == 64)
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && b & 0xfe == 18))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_internet_are_public() {
+        for text in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(text.parse().unwrap()), "{text}");
+        }
+        for text in ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808"] {
+            assert!(is_public(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_into_the_servers_own_network() {
+        let outbound = Outbound::new(false);
+        for url in [
+            "https://127.0.0.1/",
+            "https://localhost/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://[::1]/",
+            "https://169.254.169.254/latest",
+            "http://example.org/",
+            "file:///etc/passwd",
+            "https://",
+        ] {
+            let call = Call {
+                url,
+                form: None,
+                authorization: None,
+            };
+            assert!(outbound.json(call).await.is_err(), "{url}");
+        }
+    }
+}
