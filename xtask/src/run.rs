@@ -13,7 +13,10 @@ const FOLDER: &str = ".andiron-dev";
 /// Where in it the server puts them; not there before the first start.
 const DATA: &str = "andiron-data";
 
-/// Builds, makes a service key on the first start, and becomes `andiron serve`. Arguments are passed on, but for `--release`.
+/// The file that says that a project was begun in it.
+const RULES: &str = "andiron.rules";
+
+/// Builds, begins a project and makes a service key on the first start, and becomes `andiron serve --dev`. Arguments are passed on, but for `--release`.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     console(workspace)?;
     let (release, passed): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| *argument == "--release");
@@ -27,6 +30,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let folder = workspace.root.join(FOLDER);
     std::fs::create_dir_all(&folder).map_err(|error| format!("creating {}: {error}", folder.display()))?;
     let andiron = workspace.target.join(profile).join("andiron");
+    if !folder.join(RULES).exists() {
+        let mut init = workspace.program(&andiron);
+        succeed(init.arg("init").arg(&folder))?;
+    }
     if !folder.join(DATA).exists() {
         // Before the server has the folder, so that the key comes out even if the server then fails to start.
         println!("a service key for this folder, shown only now:");
@@ -34,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         succeed(key.args(["key", "create", "development", "--dir"]).arg(&folder))?;
     }
     let mut serve = workspace.program(andiron);
-    serve.arg("serve").arg("--dir").arg(folder).args(passed);
+    serve.args(["serve", "--dev", "--dir"]).arg(folder).args(passed);
     // In this process's place, so that Ctrl-C and a service manager's signals reach the server itself.
     Err(format!("the server cannot be started: {}", serve.exec()))
 }

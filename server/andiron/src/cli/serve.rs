@@ -105,7 +105,7 @@ fn greeting(
         line(
             "setup",
             &format!(
-                "http://{address}/_/setup#{}  (makes the first administrator: once, within 30 minutes)",
+                "http://{address}/api/v1/auth/action#mode=setup&code={}  (makes the first administrator: once, within 30 minutes)",
                 secret.expose()
             ),
         );

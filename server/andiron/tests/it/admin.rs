@@ -56,9 +56,9 @@ async fn the_first_start_prints_a_secret_that_makes_one_owner() {
     let link = server
         .greeting()
         .split_whitespace()
-        .find(|word| word.contains("/_/setup#"))
+        .find(|word| word.contains("#mode=setup&code="))
         .unwrap();
-    let secret = link.split_once('#').unwrap().1;
+    let secret = link.split_once("code=").unwrap().1;
     let body = |email: &str| json!({"secret": secret, "email": email, "password": "correct horse battery"});
     let setup = |email| {
         let (api, body) = (server.anonymous(), body(email));

@@ -1,4 +1,4 @@
-//! `action`: the page that links of mails lead to, unless the app has one of its own.
+//! `action`: the page that links of mails lead to, unless the app has one of its own, and the link of a first start.
 //!
 //! The code stands behind `#` and so comes to no server; the page sends it when somebody presses the button. Looking at
 //! the page, which mail programs do on their own, uses nothing up.
