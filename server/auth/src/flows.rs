@@ -4,6 +4,7 @@ mod admin;
 mod custom_token;
 mod email;
 mod email_sign_in;
+mod invitation;
 mod me;
 mod oauth;
 mod password_change;

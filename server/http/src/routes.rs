@@ -67,6 +67,7 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
             admin_accounts::rotate_signing_key
         ),
         routes!(admin_accounts::read_audit),
+        routes!(admin_accounts::invite),
         routes!(admin_accounts::read_mailbox),
         routes!(admin_accounts::send_test_mail),
         routes!(auth::sign_up::sign_up),

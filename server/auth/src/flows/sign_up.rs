@@ -1,12 +1,14 @@
 //! Making an account: with a password, or without anything.
 
 use andiron_engine::{Caller, User};
+use andiron_protocol::Value;
 
 use crate::account::{Account, AccountRecord, EmailRecord, Profile, ProfileChange, account_path, email_path};
 use crate::audit::Event;
+use crate::codes::CodeRecord;
 use crate::limit::Attempt;
 use crate::password::check_new;
-use crate::records::{Batch, existing, is_conflict};
+use crate::records::{Batch, Record, existing, is_conflict};
 use crate::session::{Shown, session_id, session_path};
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignUpPolicy, SignedIn};
 
@@ -19,6 +21,8 @@ pub struct NewSignUp {
     pub password: Password,
     /// What the account says about itself.
     pub profile: ProfileChange,
+    /// The code of an invitation, which lets sign up where not everybody may.
+    pub invitation: Option<String>,
 }
 
 impl Accounts {
@@ -38,7 +42,13 @@ impl Accounts {
         let rate = options.limits.sign_up_by_address;
         self.attempts()
             .count_client(Attempt::SignUp, client, rate, self.now())?;
-        self.check_sign_up(&new.email)?;
+        let invitation = match &new.invitation {
+            Some(code) => Some(self.find_invitation(code, &new.email)?),
+            None => {
+                self.check_sign_up(&new.email)?;
+                None
+            }
+        };
         check_new(
             &new.password,
             options.password_chars_min,
@@ -53,10 +63,13 @@ impl Accounts {
         let hash = self.hasher().hash(&new.password).await?;
         let email = new.email.clone();
         let signed_in = match upgrading {
-            Some(user) => self.upgrade(user, new, hash, client).await?,
-            None => self.create_with_password(new, profile, hash, client).await?,
+            Some(user) => self.upgrade(user, new, invitation.as_ref(), hash, client).await?,
+            None => {
+                self.create_with_password(new, profile, invitation.as_ref(), hash, client)
+                    .await?
+            }
         };
-        if self.check_post().is_ok() {
+        if self.check_post().is_ok() && !signed_in.account.record.email_verified {
             let (uid, client) = (signed_in.account.uid.clone(), client.clone());
             self.after_answer(move |accounts| async move {
                 accounts.count_mail(&email)?;
@@ -70,23 +83,31 @@ impl Accounts {
         &self,
         new: NewSignUp,
         profile: Profile,
+        invitation: Option<&Record<CodeRecord>>,
         hash: String,
         client: &ClientInfo,
     ) -> Result<SignedIn, AuthError> {
         let record = AccountRecord {
             email: Some(new.email.as_str().to_owned()),
+            email_verified: invitation.is_some_and(was_mailed),
             profile,
             password: Some(hash),
             ..AccountRecord::default()
         };
-        self.create_signed_in(
-            record,
-            Some(&new.email),
-            &Shown::new(&["pwd"], "password"),
-            "sign-up",
-            client,
-        )
-        .await
+        let shown = Shown::new(&["pwd"], "password");
+        let made = self
+            .create_signed_in_with(record, Some(&new.email), &shown, "sign-up", client, |batch| {
+                if let Some(invitation) = invitation {
+                    batch.consume(invitation);
+                }
+                Ok(())
+            })
+            .await;
+        match made {
+            // Somebody else has used the invitation.
+            Err(AuthError::Contended) => Err(AuthError::CodeInvalid),
+            made => made,
+        }
     }
 
     /// Makes an account without credentials and signs it in.
@@ -218,6 +239,7 @@ impl Accounts {
         &self,
         user: &User,
         new: NewSignUp,
+        invitation: Option<&Record<CodeRecord>>,
         hash: String,
         client: &ClientInfo,
     ) -> Result<SignedIn, AuthError> {
@@ -229,6 +251,11 @@ impl Accounts {
                     return Err(AuthError::NotPossible(
                         "the account is not anonymous any more".to_owned(),
                     ));
+                }
+                if let Some(invitation) = invitation {
+                    self.check_unused(invitation)?;
+                    batch.consume(invitation);
+                    account.record.email_verified = was_mailed(invitation);
                 }
                 new.profile.clone().apply(&mut account.record.profile)?;
                 account.record.anonymous = false;
@@ -244,4 +271,9 @@ impl Accounts {
             .await?;
         Ok(SignedIn { account, tokens })
     }
+}
+
+/// Whether nobody but who reads the mailbox has learned the code of an invitation.
+fn was_mailed(invitation: &Record<CodeRecord>) -> bool {
+    invitation.data.data.get("mailed").and_then(Value::as_boolean) == Some(true)
 }

@@ -23,6 +23,8 @@ pub(crate) struct SignUp {
     password: String,
     #[schema(nullable = false)]
     profile: Option<Profile>,
+    /// The code of an invitation.
+    invitation: Option<String>,
 }
 
 /// Somebody who signs in.
@@ -503,4 +505,12 @@ pub(crate) struct ProviderProof {
     redirect_uri: Option<String>,
     /// The secret behind its PKCE challenge.
     code_verifier: Option<String>,
+}
+
+/// An invitation.
+#[derive(ToSchema)]
+pub(crate) struct Invitation {
+    /// Its code, where no mail has it: for `invitation` in a sign-up.
+    #[schema(required)]
+    code: Option<String>,
 }

@@ -550,3 +550,37 @@ pub(crate) async fn send_test_mail(
     app.accounts.send_test_mail(&email).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
+
+/// Invite somebody
+///
+/// Lets an address sign up where not everybody may, once and within a week. Where mails can be sent, a mail has the code; else
+/// the answer has it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/invitations",
+    operation_id = "invite",
+    tag = "Administration of accounts",
+    request_body(content = schemas::Email, example = json!({"email": "grace@example.org"})),
+    responses((status = 201, description = "Invited", body = schemas::Invitation))
+)]
+pub(crate) async fn invite(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        email: String,
+    }
+    #[derive(Serialize)]
+    struct Invited<'i> {
+        code: Option<&'i str>,
+    }
+    check_admin(&caller)?;
+    let (body, client) = read_body::<Body>(&app, request).await?;
+    let email = EmailAddress::parse(&body.email)?;
+    let code = app.accounts.invite(&caller, &email, &client).await?;
+    let code = code.as_ref().map(andiron_auth::SecretText::expose);
+    Ok(answer::json_of(StatusCode::CREATED, &Invited { code }))
+}

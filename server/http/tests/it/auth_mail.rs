@@ -508,3 +508,25 @@ async fn without_a_way_for_mails_everybody_hears_so() {
     assert_eq!(test.status, 204, "{}", test.text());
     assert_eq!(mails.mail(0).await.subject(), "A test mail from Andiron");
 }
+
+#[tokio::test]
+async fn a_mailed_invitation_confirms_the_address_and_is_told_to_nobody_else() {
+    let mails = SmtpServer::start().await;
+    let options = AuthOptions {
+        sign_up: SignUpPolicy::Invitation,
+        ..many_mails()
+    };
+    let server = Server::with_mail(&mails, options).await;
+    let invited = admin(
+        &server,
+        "POST",
+        "invitations",
+        &json!({"email": "ada@example.org"}),
+    )
+    .await;
+    assert_eq!(invited.json(), json!({"code": null}));
+    let code = mails.mail(0).await.code();
+    let body = json!({"email": "ada@example.org", "password": PASSWORD, "invitation": code});
+    let ada = Person::of(&post(&server, "sign-up", &body).await);
+    assert!(is_verified(&server, &ada).await);
+}

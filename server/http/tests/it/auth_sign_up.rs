@@ -273,3 +273,64 @@ async fn the_setup_secret_ends_after_half_an_hour_and_when_an_owner_is_made_othe
     let body = json!({"secret": secret.expose(), "email": "ada@example.org", "password": PASSWORD});
     assert_eq!(post(&server, "setup", &body).await.code(), "failed-precondition");
 }
+
+#[tokio::test]
+async fn an_invitation_lets_its_address_sign_up_once() {
+    let server = Server::with_accounts(AuthOptions {
+        sign_up: SignUpPolicy::Invitation,
+        ..quick_accounts()
+    })
+    .await;
+    let invited = admin(
+        &server,
+        "POST",
+        "invitations",
+        &json!({"email": "Ada@example.org"}),
+    )
+    .await;
+    assert_eq!(invited.status, 201, "{}", invited.text());
+    let invited = invited.json();
+    crate::reference::assert_described("Invitation", &invited);
+    let body = |email: &str, code: &Value| json!({"email": email, "password": PASSWORD, "invitation": code});
+    let other = post(&server, "sign-up", &body("eve@example.org", &invited["code"])).await;
+    assert_eq!(other.code(), "failed-precondition", "it is for one address");
+    let wrong = post(&server, "sign-up", &body("ada@example.org", &json!("x"))).await;
+    assert_eq!(wrong.code(), "failed-precondition");
+    let good = body("ada@example.org", &invited["code"]);
+    let statuses = join((0..20).map(|_| post(&server, "sign-up", &good)).collect()).await;
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    let account = admin(&server, "GET", "accounts?email=ada@example.org", &Value::Null)
+        .await
+        .json();
+    assert_eq!(
+        account["accounts"][0]["emailVerified"], false,
+        "an administrator knew the code"
+    );
+    let again = admin(
+        &server,
+        "POST",
+        "invitations",
+        &json!({"email": "ada@example.org"}),
+    )
+    .await;
+    assert_eq!(again.code(), "already-exists");
+    let late = admin(
+        &server,
+        "POST",
+        "invitations",
+        &json!({"email": "grace@example.org"}),
+    )
+    .await
+    .json();
+    server.clock.advance(7 * 24 * 3600 + 1);
+    assert_eq!(
+        post(&server, "sign-up", &body("grace@example.org", &late["code"]))
+            .await
+            .status,
+        400
+    );
+}

@@ -61,6 +61,7 @@ fn valid_request(method: &str, path: &str) -> Request {
         "/api/v1/commit" => r#"{"writes":[{"set":"posts/p1","data":{}}]}"#,
         "/api/v1/admin/keys" => r#"{"name":"mine"}"#,
         "/api/v1/admin/accounts/{uid}/claims" => r#"{"claims":{}}"#,
+        "/api/v1/admin/invitations" => r#"{"email":"grace@example.org"}"#,
         "/api/v1/admin/custom-tokens" => r#"{"uid":"u2"}"#,
         _ => "{}",
     };

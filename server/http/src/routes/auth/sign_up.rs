@@ -14,7 +14,7 @@ use crate::problem::ApiError;
 
 /// Sign up with a password
 ///
-/// With the access token of an anonymous account, that account gets the address and the password and keeps its id.
+/// Where signing up takes an invitation, `invitation` is its code. With the access token of an anonymous account, that account gets the address and the password and keeps its id.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/sign-up",
@@ -38,12 +38,14 @@ pub(crate) async fn sign_up(
         password: String,
         #[serde(default)]
         profile: ProfileChange,
+        invitation: Option<String>,
     }
     let (body, client) = read_body::<Body>(&app, request).await?;
     let new = NewSignUp {
         email: EmailAddress::parse(&body.email)?,
         password: Password::parse(body.password)?,
         profile: body.profile,
+        invitation: body.invitation,
     };
     let answer = app.accounts.sign_up(&caller, new, &client).await?;
     Ok(signed_in(StatusCode::CREATED, &answer))
