@@ -70,6 +70,8 @@ pub(crate) enum Access<'a> {
     List(&'a Source),
     /// Create, change, delete or verify a document.
     Write(&'a DocumentPath),
+    /// Do something to a file.
+    File,
     /// See which collections there are.
     ListCollections,
     /// See how queries are answered, and manage indexes.
@@ -107,6 +109,7 @@ pub(crate) fn authorize<'a>(
         let (is_system, is_judged) = match access {
             Access::Get(path) | Access::Write(path) => (path.is_system(), true),
             Access::List(source) => (source.is_system(), true),
+            Access::File => (false, true),
             Access::ListCollections | Access::Administer => (false, false),
         };
         if is_system && *caller != Caller::System {

@@ -12,6 +12,7 @@
 //! [`RulesRevisions`] keeps what was ever in force, as documents. Left out: files on a disk, and who may change rules.
 
 mod denial;
+mod files;
 mod in_force;
 mod inspect;
 mod judge;
@@ -26,6 +27,7 @@ use andiron_store::StoredDocument;
 use crate::EngineError;
 
 pub use denial::{AccessDenied, RulePlace};
+pub use files::{FileJudge, FileMethod, FileOperation, FilePermit};
 pub use in_force::RulesInForce;
 pub use inspect::{RULES_TESTS_MAX, RulesReport, RulesTestReport, test_rules};
 pub use project::{CheckedRules, RULES_BYTES_MAX, RULES_ROOTS, RulesFiles};

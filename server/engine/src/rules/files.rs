@@ -1,0 +1,149 @@
+//! Judging what is done to files, by the rules of `service firebase.storage`.
+//!
+//! The engine keeps no files. Whoever does asks here before anything is shown or changed, and hands what the rules looked
+//! up to the commit that follows, so that nothing is judged on one state and done on another.
+
+use std::sync::Arc;
+
+use andiron_protocol::{DocumentPath, Map, Read};
+use andiron_rules::evaluate::{Decision, Denial, Fault, Method, Request, Target};
+
+use super::judge::{ROUNDS_MAX, undecided};
+use super::{AccessDenied, Judge, Known};
+use crate::access::Access;
+use crate::engine::Shared;
+use crate::{Caller, Engine, EngineError};
+
+/// What is to be done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileMethod {
+    /// Reading its bytes or its metadata.
+    Get,
+    /// Showing it among others.
+    List,
+    /// Uploading it, whether or not there is one of its name.
+    Create,
+    /// Changing its metadata.
+    Update,
+    /// Deleting it.
+    Delete,
+}
+
+/// An operation on one file.
+#[derive(Clone, Copy, Debug)]
+pub struct FileOperation<'a> {
+    /// What is to be done.
+    pub method: FileMethod,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The whole name, slashes included.
+    pub name: &'a str,
+    /// The metadata as they stand, by the names that rules have for them; `None` if there is no such file.
+    pub before: Option<&'a Map>,
+    /// The metadata as they will be, of what is uploaded or updated.
+    pub after: Option<&'a Map>,
+    /// Metadata that `after` will have and that are not known yet. A denial which comes of their absence is none yet.
+    pub unknown: &'a [&'a str],
+}
+
+/// That an operation may go on.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct FilePermit {
+    /// The documents that the rules looked up, to be among the reads of the commit that does it.
+    pub reads: Vec<Read>,
+}
+
+/// One caller, one moment and one revision of the rules, for any number of files.
+#[derive(Clone)]
+pub struct FileJudge {
+    shared: Arc<Shared>,
+    judge: Option<Judge>,
+}
+
+impl Engine {
+    /// Who says what a caller may do to files, at this moment.
+    ///
+    /// # Errors
+    /// If no rules are in force and the caller does not pass every rule.
+    pub fn file_judge(&self, caller: &Caller) -> Result<FileJudge, EngineError> {
+        let permit = self.authorize(caller, [Access::File])?;
+        Ok(FileJudge {
+            shared: Arc::clone(&self.shared),
+            judge: permit.judge().cloned(),
+        })
+    }
+}
+
+impl FileJudge {
+    /// Judges one operation.
+    ///
+    /// # Errors
+    /// [`EngineError::PermissionDenied`], which never tells whether the file exists; or the store cannot read.
+    pub fn decide(&self, operation: FileOperation<'_>) -> Result<FilePermit, EngineError> {
+        let Some(judge) = &self.judge else {
+            return Ok(FilePermit::default());
+        };
+        let method = operation.method.of_rules();
+        let request = Request {
+            target: Target::File {
+                bucket: operation.bucket,
+                name: operation.name,
+            },
+            method,
+            auth: judge.auth(),
+            time: judge.time(),
+            before: operation.before,
+            after: operation.after,
+            query: None,
+        };
+        let snapshot = self.shared.store.snapshot()?;
+        let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
+        let mut known = Known::default();
+        for _ in 0..ROUNDS_MAX {
+            match judge.rules().ruleset().decide(&request, known.documents()) {
+                Decision::Allow(_) => return Ok(permit(&known)),
+                Decision::Deny(denial) if is_open(&denial, operation.unknown) => return Ok(permit(&known)),
+                Decision::Deny(denial) => {
+                    let on = format!("b/{}/o/{}", operation.bucket, operation.name);
+                    return Err(AccessDenied::new(judge.rules(), method, &on, &denial).into());
+                }
+                Decision::Needs(paths) => known.look_up(paths, &mut read)?,
+            }
+        }
+        Err(undecided().into())
+    }
+}
+
+impl FileMethod {
+    fn of_rules(self) -> Method {
+        match self {
+            Self::Get => Method::Get,
+            Self::List => Method::List,
+            Self::Create => Method::Create,
+            Self::Update => Method::Update,
+            Self::Delete => Method::Delete,
+        }
+    }
+}
+
+fn permit(known: &Known) -> FilePermit {
+    let reads = known.versions().iter().map(|(path, version)| Read {
+        path: path.clone(),
+        version: *version,
+    });
+    FilePermit {
+        reads: reads.collect(),
+    }
+}
+
+/// Whether an `allow` failed for want of what is not known yet.
+fn is_open(denial: &Denial, unknown: &[&str]) -> bool {
+    denial.tried.iter().any(|tried| match &tried.error {
+        Some(error) => match &error.fault {
+            Fault::UndefinedProperty(name) => unknown.contains(&&**name),
+            _ => false,
+        },
+        None => false,
+    })
+}
