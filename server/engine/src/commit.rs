@@ -230,9 +230,14 @@ fn prepare(
     attempt: Attempt,
 ) -> Result<Prepared, EngineError> {
     let body = &request.body;
-    if let Some(idempotency) = &request.idempotency
-        && let Some(record) = read(idempotency.path())?
-        && let Some(mut committed) = idempotency.replay(&record, request.time)?
+    // Read once: a record that is written while this commit is prepared must show as a conflict, not as one to be
+    // written over.
+    let record_before = match &request.idempotency {
+        Some(idempotency) => read(idempotency.path())?,
+        None => None,
+    };
+    if let (Some(idempotency), Some(record)) = (&request.idempotency, &record_before)
+        && let Some(mut committed) = idempotency.replay(record, request.time)?
     {
         if let Some(judge) = judge {
             judged::withhold_from_replay(judge, body, &mut committed, read)?;
@@ -338,10 +343,9 @@ fn prepare(
     let outcomes = Outcomes::new(body, results, &commit, &withheld);
     if let Some(idempotency) = &request.idempotency {
         let record = idempotency.record(&outcomes, request.time);
-        let before = read(idempotency.path())?;
         commit.writes.push(document_write(
             idempotency.path(),
-            before,
+            record_before,
             Some(&record),
             indexes,
         )?);

@@ -284,6 +284,7 @@ impl Writer {
         };
         let indexes = self.shared.indexes.load();
         let mut pending = Vec::with_capacity(jobs.len());
+        let mut decided = Vec::new();
         let mut jobs = jobs.into_iter();
         while let Some((prepared, prepare, reply)) = jobs.next() {
             match self.apply(group.as_mut(), &indexes, prepared, &prepare) {
@@ -293,24 +294,20 @@ impl Writer {
                     commit,
                     reply,
                 }),
-                Ok(Err(committed)) => {
-                    // Nobody need be listening any more.
-                    let _ = reply.send(Ok(committed));
-                }
+                Ok(Err(committed)) => decided.push((Ok(committed), reply)),
                 Err(EngineError::Store(error)) => {
                     // The driver failed, so the group is lost with everybody in it.
                     drop(group);
                     let error = self.failed_shared(error);
                     let replies = pending.into_iter().map(|pending| pending.reply).chain([reply]);
+                    let replies = replies.chain(decided.into_iter().map(|(_, reply)| reply));
                     return reply_all(replies.chain(jobs.map(|(_, _, reply)| reply)), &error);
                 }
-                Err(refused) => {
-                    // Only this commit is refused; it has changed nothing.
-                    let _ = reply.send(Err(refused));
-                }
+                // Only this commit is refused; it has changed nothing.
+                Err(refused) => decided.push((Err(refused), reply)),
             }
         }
-        self.finish(group, pending);
+        self.finish(group, pending, decided);
     }
 
     /// Applies one commit, prepared anew if what it was prepared against has changed. The inner error is an answer that
@@ -379,7 +376,14 @@ impl Writer {
         }
     }
 
-    fn finish(&self, group: Box<dyn Group + '_>, pending: Vec<Pending>) {
+    /// Makes a group durable and answers everybody in it. What was decided without a change waits for that too: it may have
+    /// been decided by what the group has changed.
+    fn finish(
+        &self,
+        group: Box<dyn Group + '_>,
+        pending: Vec<Pending>,
+        decided: Vec<(Result<Committed, EngineError>, Reply<Committed>)>,
+    ) {
         let writes = || pending.iter().flat_map(|pending| &pending.commit.writes);
         let result = if writes().next().is_some() {
             let _closed = self.shared.cache.close(writes().map(|write| &write.path));
@@ -404,11 +408,16 @@ impl Writer {
                     // Nobody need be listening any more.
                     let _ = pending.reply.send(Ok((pending.answer)(pending.version)));
                 }
+                for (answer, reply) in decided {
+                    // Nor here.
+                    let _ = reply.send(answer);
+                }
             }
-            Err(error) => reply_all(
-                pending.into_iter().map(|pending| pending.reply),
-                &self.failed(error),
-            ),
+            Err(error) => {
+                let replies = pending.into_iter().map(|pending| pending.reply);
+                let replies = replies.chain(decided.into_iter().map(|(_, reply)| reply));
+                reply_all(replies, &self.failed(error));
+            }
         }
     }
 

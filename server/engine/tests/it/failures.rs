@@ -255,3 +255,45 @@ async fn what_waits_for_the_writer_is_one_group_with_one_sync_and_a_refusal_undo
     // Let later groups (closing) through.
     drop(open);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_answered_by_what_is_not_on_disk_yet() {
+    let store = Arc::new(FaultyStore::default());
+    let test = TestEngine::over(Arc::clone(&store) as _);
+    let (open, gate) = channel();
+    let (begun, begins) = channel();
+    *store.gate.lock() = Some(gate);
+    *store.begun.lock() = Some(begun);
+    let commit = |body: serde_json::Value, key: Option<&'static str>| {
+        let engine = test.engine.clone();
+        tokio::spawn(async move {
+            let body = commit_body(json!({ "writes": [body] }));
+            engine.commit(&OWNER, body, key).await
+        })
+    };
+    let first = commit(json!({"set": "a/first", "data": {}}), None);
+    tokio::task::spawn_blocking(move || begins.recv().unwrap())
+        .await
+        .unwrap();
+    // One group with a commit, its retry, and one that the commit makes impossible.
+    let create = json!({"create": "a/1", "data": {}});
+    let waiting = [
+        commit(create.clone(), Some("retried")),
+        commit(create.clone(), Some("retried")),
+        commit(create, None),
+    ];
+    while test.engine.waiting_commits() < waiting.len() {
+        tokio::task::yield_now().await;
+    }
+    *store.begun.lock() = None;
+    open.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    *store.fault.lock() = Some(Fault::FullOnFinish);
+    open.send(()).unwrap();
+    for task in waiting {
+        let error = task.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
+    }
+    assert_eq!(test.data("a/1"), json!(null));
+    drop(open);
+}
