@@ -1,7 +1,8 @@
 //! The log: what it has of each request, and what it never has.
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use andiron_http::HttpOptions;
 use axum::routing::get;
@@ -12,15 +13,46 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::client::Request;
 use crate::server::Server;
 
-/// Writes down every event of ours, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
+thread_local! {
+    /// The log of the test that runs on this thread. The server of a test runs on the test's own thread.
+    static CURRENT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What is written down for one test.
+struct Log;
 
 impl Log {
+    /// Writes down from now on every event of ours on this thread, at every level.
+    fn begin() -> Self {
+        static ONCE: Once = Once::new();
+        // One subscriber for all tests: which events anybody cares for is remembered for the whole process, so that
+        // subscribers which come and go would take events from each other.
+        ONCE.call_once(|| tracing::subscriber::set_global_default(Forward).unwrap());
+        CURRENT.set(Some(String::new()));
+        Self
+    }
+
     fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+        CURRENT.with_borrow(|log| log.clone().unwrap())
     }
 }
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+fn write_down(text: &str) {
+    CURRENT.with_borrow_mut(|log| {
+        if let Some(log) = log {
+            log.push_str(text);
+        }
+    });
+}
+
+/// Gives events to the test of their thread.
+struct Forward;
 
 struct Line(String);
 
@@ -30,7 +62,7 @@ impl Visit for Line {
     }
 }
 
-impl Subscriber for Log {
+impl Subscriber for Forward {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("andiron")
     }
@@ -38,14 +70,14 @@ impl Subscriber for Log {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut line = Line(String::new());
         span.record(&mut line);
-        self.0.lock().unwrap().push_str(&line.0);
+        write_down(&line.0);
         Id::from_u64(1)
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
         let mut line = Line(String::new());
         values.record(&mut line);
-        self.0.lock().unwrap().push_str(&line.0);
+        write_down(&line.0);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -57,7 +89,7 @@ impl Subscriber for Log {
             event.metadata().target()
         ));
         event.record(&mut line);
-        self.0.lock().unwrap().push_str(&(line.0 + "\n"));
+        write_down(&(line.0 + "\n"));
     }
 
     fn enter(&self, _: &Id) {}
@@ -67,9 +99,7 @@ impl Subscriber for Log {
 
 #[tokio::test]
 async fn a_request_is_one_line_without_urls_tokens_or_bodies() {
-    let log = Log::default();
-    // The server of the test runs on the test's own thread.
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let log = Log::begin();
     let server = Server::start().await;
     let put = Request::new("PUT", "/api/v1/docs/diary/the-third-of-may").header("x-request-id", "req-1");
     server.send(put.body(r#"{"text":"dear diary"}"#)).await;
@@ -133,8 +163,7 @@ async fn a_request_is_one_line_without_urls_tokens_or_bodies() {
 
 #[tokio::test]
 async fn a_denial_says_in_the_log_why() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let log = Log::begin();
     let server = Server::start().await;
     let get = Request::get("/api/v1/docs/diary/today").header("x-request-id", "req-1");
     assert_eq!(server.send_as_it_is(get).await.status, 403);
@@ -155,8 +184,7 @@ async fn a_denial_says_in_the_log_why() {
 
 #[tokio::test]
 async fn a_failure_says_in_the_log_what_the_answer_does_not() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let log = Log::begin();
     let broken = get(|| async {
         if true {
             panic!("the wheel came off");
