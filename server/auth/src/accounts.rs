@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_engine::{Caller, Engine, User};
-use andiron_protocol::{Timestamp, Value, data_from_json};
+use andiron_protocol::{DocumentPath, Timestamp, Value, data_from_json};
 use tokio::sync::Semaphore;
 
 use crate::account::{Account, AccountRecord, EmailRecord, account_path, email_path};
@@ -55,6 +55,17 @@ pub struct Post {
     pub templates: MailTemplates,
     /// The mailbox, if that is the way out.
     pub mailbox: Option<Mailbox>,
+}
+
+/// An access token of somebody who stays connected.
+#[derive(Clone, Debug)]
+pub struct LastingToken {
+    /// Who calls.
+    pub user: Arc<User>,
+    /// When the token expires.
+    pub expires: Timestamp,
+    /// The documents of the account and the session.
+    pub rests_on: Vec<DocumentPath>,
 }
 
 impl Accounts {
@@ -224,19 +235,36 @@ impl Accounts {
     /// # Errors
     /// [`AuthError::Unauthenticated`] for whatever is not a token in force, whyever; else if the engine cannot read.
     pub fn verify(&self, token: &str) -> Result<Arc<User>, AuthError> {
+        Ok(Arc::clone(&self.verified(token)?.user))
+    }
+
+    /// The same for somebody who stays: says besides until when the token holds, and which documents have to be watched
+    /// because a change of them may end it earlier, or change what the account may do.
+    ///
+    /// # Errors
+    /// As [`Accounts::verify`].
+    pub fn verify_lasting(&self, token: &str) -> Result<LastingToken, AuthError> {
+        let verified = self.verified(token)?;
+        Ok(LastingToken {
+            user: Arc::clone(&verified.user),
+            expires: verified.expires,
+            rests_on: vec![verified.account.0.clone(), verified.session.0.clone()],
+        })
+    }
+
+    fn verified(&self, token: &str) -> Result<Arc<VerifiedToken>, AuthError> {
         if let Some(verified) = self.0.verified.get(token) {
             if verified.expires <= self.now() {
                 self.0.verified.remove(token);
                 return Err(AuthError::Unauthenticated);
             }
             if self.is_unchanged(&verified)? {
-                return Ok(Arc::clone(&verified.user));
+                return Ok(verified);
             }
         }
         let verified = Arc::new(self.verify_anew(token)?);
-        let user = Arc::clone(&verified.user);
-        self.0.verified.put(token, verified);
-        Ok(user)
+        self.0.verified.put(token, Arc::clone(&verified));
+        Ok(verified)
     }
 
     fn is_unchanged(&self, verified: &VerifiedToken) -> Result<bool, AuthError> {

@@ -35,7 +35,7 @@ mod token;
 mod totp;
 
 pub use account::{Account, AccountView, Profile, ProfileChange};
-pub use accounts::{Accounts, Post};
+pub use accounts::{Accounts, LastingToken, Post};
 pub use audit::{AUDIT_PAGE_MAX, AuditEvent, AuditQuery};
 pub use client_info::ClientInfo;
 pub use email_address::EmailAddress;

@@ -94,6 +94,12 @@ impl ServiceKeys {
         }
     }
 
+    /// The document that a key rests on: it is gone once the key is revoked.
+    pub fn rests_on(&self, token: &str) -> Option<DocumentPath> {
+        let (id, _) = split_token(token)?;
+        document_path(KEYS, id).ok()
+    }
+
     /// The hash that a key's document holds.
     fn stored_hash(&self, id: &str, document: &StoredDocument) -> Result<[u8; 32], AuthError> {
         if let Some(known) = self.read.read().get(id)

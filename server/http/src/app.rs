@@ -7,6 +7,7 @@ use andiron_auth::{Accounts, ServiceKeys};
 use andiron_engine::{Engine, RulesFiles, RulesRevisions};
 
 use crate::HttpOptions;
+use crate::live::ListenTickets;
 use crate::metrics::{HttpMetrics, ProcessMetrics};
 use crate::openapi::Reference;
 use crate::request_id::RequestIds;
@@ -48,6 +49,7 @@ pub(crate) struct AppParts {
     pub(crate) info: ServerInfo,
     pub(crate) metrics: HttpMetrics,
     pub(crate) request_ids: RequestIds,
+    pub(crate) tickets: ListenTickets,
     reference: OnceLock<Reference>,
 }
 
@@ -85,6 +87,7 @@ impl App {
         Self(Arc::new(AppParts {
             request_ids: RequestIds::new(u64::from_ne_bytes(seed)),
             reference: OnceLock::new(),
+            tickets: ListenTickets::new(options.listen_tickets_max),
             metrics,
             engine,
             keys,

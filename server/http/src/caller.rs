@@ -9,9 +9,9 @@ use andiron_auth::{AdminRole, admin_role};
 use andiron_engine::{Caller, User};
 use andiron_protocol::ErrorCode;
 use axum::extract::{FromRequestParts, Request};
-use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 
 use crate::app::AppRef;
 use crate::problem::ApiError;
@@ -19,7 +19,12 @@ use crate::problem::ApiError;
 /// What every service key begins with, and no access token.
 const SERVICE_KEY_PREFIX: &str = "ak_";
 /// Calls that change nothing although their method could.
-const READING_POSTS: [&str; 3] = ["/api/v1/query", "/api/v1/aggregate", "/api/v1/batch-get"];
+const READING_POSTS: [&str; 4] = [
+    "/api/v1/query",
+    "/api/v1/aggregate",
+    "/api/v1/batch-get",
+    "/api/v1/listen/tickets",
+];
 
 /// Where callers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +74,12 @@ pub(crate) fn authenticate(
 fn with_reading_rights(user: Arc<User>, request: &Request) -> Arc<User> {
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD)
         || READING_POSTS.contains(&request.uri().path());
-    if user.is_admin || !is_reading || admin_role(&user) != Some(AdminRole::Viewer) {
+    if is_reading { as_reader(user) } else { user }
+}
+
+/// An account as it is for what changes nothing: the role `viewer` administers there.
+pub(crate) fn as_reader(user: Arc<User>) -> Arc<User> {
+    if user.is_admin || admin_role(&user) != Some(AdminRole::Viewer) {
         return user;
     }
     // Somebody who acts as another has that one's rights.
@@ -80,6 +90,17 @@ fn with_reading_rights(user: Arc<User>, request: &Request) -> Arc<User> {
         is_admin: true,
         ..(*user).clone()
     })
+}
+
+/// Whether a token is of the form of service keys.
+pub(crate) fn is_service_key(token: &str) -> bool {
+    token.starts_with(SERVICE_KEY_PREFIX)
+}
+
+/// The token of a request whose caller the gate has found.
+pub(crate) fn token_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    value.split_once(' ').map(|(_, token)| token.trim_matches(' '))
 }
 
 /// The account of a caller, for what only an account can do.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
 use axum::http::HeaderValue;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
@@ -81,7 +81,7 @@ impl Coding {
 /// Compresses an answer if that is worth it and the client accepts it.
 pub(crate) fn compress(response: Response, accept_encoding: Option<&HeaderValue>) -> Response {
     let size = response.body().size_hint().exact();
-    if size.is_some_and(|bytes| bytes <= COMPRESSED_BYTES_MIN) {
+    if is_event_stream(&response) || size.is_some_and(|bytes| bytes <= COMPRESSED_BYTES_MIN) {
         return response;
     }
     let (mut parts, mut body) = response.into_parts();
@@ -114,6 +114,12 @@ pub(crate) fn compress(response: Response, accept_encoding: Option<&HeaderValue>
             ApiError::internal(format!("an answer could not be compressed: {error}")).into_response()
         }
     }
+}
+
+/// Events go out one by one, as they happen: each alone is little.
+fn is_event_stream(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// What a body has at once; of one in memory that is all of it.

@@ -22,6 +22,7 @@ mod conditional;
 mod cors;
 mod gate;
 mod idempotency_key;
+mod live;
 mod metrics;
 mod ndjson;
 mod openapi;

@@ -30,6 +30,7 @@ use crate::routes;
     tags(
         (name = "Documents", description = "Documents by their paths: `posts` is a collection, `posts/p1` a document, `posts/p1/comments` a collection under it."),
         (name = "Queries", description = "Documents by what is in them."),
+        (name = "Live", description = "Queries and documents that are listened to."),
         (name = "Commits", description = "Several writes as one, and transactions."),
         (name = "Accounts", description = "Signing up and in, sessions, and what people do with their own accounts. An access token goes into `Authorization: Bearer`."),
         (name = "Administration of accounts", description = "For administrators: accounts with the role `owner` or `editor` (or, to look, `viewer`), service keys, and the owner of the server."),

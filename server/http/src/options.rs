@@ -38,6 +38,13 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// Requests under way at once on one HTTP/2 connection. Default 128.
     pub connection_requests_max: u32,
+    /// Bytes of one message that a client sends on a live socket. Default 256 KiB.
+    pub live_message_bytes_max: usize,
+    /// How often a live connection is shown to be alive: a ping on a socket, a comment among events. A socket on which
+    /// nothing came back for twice as long is closed. Default 30 s.
+    pub live_heartbeat: Duration,
+    /// Tickets for listens without headers that are good at one time; then the oldest go. Default 100,000.
+    pub listen_tickets_max: usize,
     /// How long requests that were accepted may take to finish after shutdown has begun. Default 20 s.
     pub shutdown_timeout: Duration,
     /// Whether answers over 1 KiB are compressed for clients that accept it. Default true.
@@ -83,6 +90,9 @@ impl Default for HttpOptions {
             idle_timeout: Duration::from_secs(60),
             connections_max: 10_000,
             connection_requests_max: 128,
+            live_message_bytes_max: 256 * 1024,
+            live_heartbeat: Duration::from_secs(30),
+            listen_tickets_max: 100_000,
             shutdown_timeout: Duration::from_secs(20),
             compression: true,
             cors_origins: Vec::new(),

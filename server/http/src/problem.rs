@@ -145,28 +145,28 @@ impl ApiError {
         self
     }
 
+    /// The problem as a part of something else: a frame, an event.
+    pub(crate) fn to_problem(&self) -> Problem {
+        let mut problem = Problem::new(self.0.code, self.0.detail.clone());
+        problem.status = self.0.status.as_u16();
+        problem.field.clone_from(&self.0.field);
+        problem.line = self.0.position.map(|(line, _)| line);
+        problem.column = self.0.position.map(|(_, column)| column);
+        problem.path.clone_from(&self.0.path);
+        problem.retry_after = self.0.retry_after_seconds;
+        problem
+    }
+
     /// The answer.
     pub(crate) fn into_problem(self, request_id: &RequestId) -> Response {
+        let mut problem = self.to_problem();
+        problem.request_id = Some(request_id.as_str().to_owned());
         let Parts {
-            code,
             status,
-            detail,
-            field,
-            position,
-            path,
             retry_after_seconds,
             ends_connection,
-            cause: _,
-            denial: _,
+            ..
         } = *self.0;
-        let mut problem = Problem::new(code, detail);
-        problem.status = status.as_u16();
-        problem.request_id = Some(request_id.as_str().to_owned());
-        problem.field = field;
-        problem.line = position.map(|(line, _)| line);
-        problem.column = position.map(|(_, column)| column);
-        problem.path = path;
-        problem.retry_after = retry_after_seconds;
         // A problem is plain strings and numbers.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

@@ -13,6 +13,7 @@ mod commit;
 mod documents;
 mod documents_write;
 mod health;
+mod live;
 mod query;
 mod reference;
 mod rules;
@@ -37,6 +38,9 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(query::query),
         routes!(aggregate::aggregate),
         routes!(commit::commit),
+        routes!(live::live),
+        routes!(live::listen),
+        routes!(live::mint_ticket),
         routes!(collections::list_root),
         routes!(collections::list_under),
         routes!(admin::list_keys, admin::create_key),

@@ -23,6 +23,8 @@ use crate::HttpOptions;
 use crate::client::Peer;
 use connection::Connections;
 
+pub(crate) use connection::ConnectionLife;
+
 /// How long nothing is accepted after accepting failed, as it does when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections that were told to stop at once may take for that.

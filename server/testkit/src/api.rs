@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -22,7 +23,7 @@ pub struct Api {
     key: Option<String>,
 }
 
-/// What came back.
+/// What came back; of a stream of events the first.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// What was asked, for messages.
@@ -148,11 +149,16 @@ impl Api {
             .await
             .map_err(|error| error.to_string())?;
         let (parts, body) = response.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|error| error.to_string())?
-            .to_bytes();
+        let is_events = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value == "text/event-stream");
+        let body = if is_events {
+            first_event(body).await
+        } else {
+            body.collect().await.map(http_body_util::Collected::to_bytes)
+        }
+        .map_err(|error| error.to_string())?;
         connection.abort();
         Ok(Answer {
             asked,
@@ -163,7 +169,32 @@ impl Api {
     }
 }
 
+/// Of events, which have no end, all up to the first that says something.
+async fn first_event(mut body: Incoming) -> hyper::Result<Bytes> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        read.extend_from_slice(frame?.data_ref().unwrap_or(&Bytes::new()));
+        let text = String::from_utf8_lossy(&read);
+        if text
+            .find("data: ")
+            .is_some_and(|data| text[data..].contains("\n\n"))
+        {
+            break;
+        }
+    }
+    Ok(read.into())
+}
+
 impl Answer {
+    /// The id and the frame of the first event.
+    pub fn event(&self) -> (String, Value) {
+        let text = String::from_utf8_lossy(&self.body);
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        let data = field("data: ").unwrap_or_else(|| panic!("{}: no event: {text}", self.asked));
+        let frame = serde_json::from_str(data).expect("an event's data is JSON");
+        (field("id: ").unwrap_or_default().to_owned(), frame)
+    }
+
     /// The same answer, if it has this status.
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}: {}", self.asked, self.text());

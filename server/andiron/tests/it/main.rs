@@ -5,6 +5,7 @@
 mod admin;
 mod commands;
 mod crash;
+mod live;
 mod remote;
 mod rules_commands;
 mod serve;

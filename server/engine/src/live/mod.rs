@@ -248,9 +248,15 @@ impl LiveConnection {
         self.tell(Command::Mark { connection: self.id });
     }
 
-    /// The listens that there are.
-    pub fn listens(&self) -> usize {
-        self.listens.lock().len()
+    /// Ends all listens, and gives the client's numbers of them.
+    pub fn unlisten_all(&self) -> Vec<u64> {
+        let ended: Vec<_> = self.listens.lock().drain().collect();
+        let mut listens: Vec<_> = ended.iter().map(|(listen, _)| *listen).collect();
+        listens.sort_unstable();
+        for (_, number) in ended {
+            self.tell(Command::Unlisten { number });
+        }
+        listens
     }
 
     /// The next message; `None` once the engine is closed. Dropping the future loses nothing.

@@ -75,6 +75,11 @@ pub(crate) fn from_parameters(
     from: Source,
     parameters: &Parameters<'_>,
 ) -> Result<(Query, bool), InputError> {
+    Ok((read_parameters(from, parameters)?, parameters.flag("explain")?))
+}
+
+/// Reads a query from the parameters of a URL.
+pub(crate) fn read_parameters(from: Source, parameters: &Parameters<'_>) -> Result<Query, InputError> {
     let mut query = Query::all(from);
     query.filter = parameters
         .get("filter")
@@ -92,7 +97,7 @@ pub(crate) fn from_parameters(
     query.cursor = parameters.get("cursor").map(ToOwned::to_owned);
     query.select = parameters.list("select", str::parse::<FieldPath>)?;
     query.check()?;
-    Ok((query, parameters.flag("explain")?))
+    Ok(query)
 }
 
 fn read_order(text: &str) -> Result<OrderBy, InputError> {

@@ -24,7 +24,7 @@ use super::Phase;
 use super::watch::{RequestGuard, Verdict, Watch, WatchLimits, Watched};
 use crate::HttpOptions;
 use crate::client::Peer;
-use crate::metrics::ConnectionCount;
+use crate::metrics::{ConnectionCount, ConnectionGuard};
 
 /// How long a connection that was told to end may take to say good-bye.
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -84,13 +84,20 @@ impl Connections {
             router: self.router.clone(),
             watch: Arc::clone(&watch),
             peer,
+            life: Arc::new(ConnectionLife {
+                phases: self.phases.clone(),
+                _held: (slot, self.count.guard()),
+            }),
         };
+        let life = Arc::clone(&service.life);
         let io = TokioIo::new(Watched::new(io, Arc::clone(&watch)));
-        let connection = self.builder.serve_connection(io, service).into_owned();
+        let connection = self
+            .builder
+            .serve_connection_with_upgrades(io, service)
+            .into_owned();
         let mut phases = self.phases.clone();
-        let count = self.count.guard();
         tokio::spawn(async move {
-            let _held = (slot, count);
+            let _life = life;
             let mut connection = pin!(connection);
             let mut alarm = pin!(sleep_until(watch.next_look(Instant::now())));
             let mut is_ending = false;
@@ -132,6 +139,23 @@ struct ConnectionService {
     router: Router,
     watch: Arc<Watch>,
     peer: Peer,
+    life: Arc<ConnectionLife>,
+}
+
+/// What a connection holds as long as anything goes on on it: a socket that it has become takes it along.
+pub(crate) struct ConnectionLife {
+    phases: watch_channel::Receiver<Phase>,
+    /// Its place among the connections, and its part in their number.
+    _held: (OwnedSemaphorePermit, ConnectionGuard),
+}
+
+impl ConnectionLife {
+    /// Waits until the server is to end, for what would otherwise go on for ever.
+    pub(crate) async fn ending(&self) {
+        let mut phases = self.phases.clone();
+        // If whoever would tell is gone, that is an end too.
+        let _ = phases.wait_for(|phase| *phase != Phase::Serving).await;
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for ConnectionService {
@@ -149,7 +173,9 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
                 Body::new(body)
             }
         });
-        request.extensions_mut().insert(self.peer);
+        let extensions = request.extensions_mut();
+        extensions.insert(self.peer);
+        extensions.insert(Arc::clone(&self.life));
         Answering {
             answer: Box::pin(self.router.clone().call(request)),
             guard: Some(guard),

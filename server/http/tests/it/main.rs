@@ -30,6 +30,7 @@ mod documents;
 mod failures;
 mod headers;
 mod health;
+mod live;
 mod log;
 mod query;
 mod reference;

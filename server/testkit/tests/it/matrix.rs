@@ -112,6 +112,7 @@ const DOCUMENT: &str = "/api/v1/docs/{path}";
 const QUERY: &str = "/api/v1/query";
 const AGGREGATE: &str = "/api/v1/aggregate";
 const COMMIT: &str = "/api/v1/commit";
+const LISTEN: &str = "/api/v1/listen";
 
 macro_rules! operations {
     ($($name:literal $method:literal $route:expr, $who:ident, |$path:pat_param, $id:pat_param| $ask:expr;)+) => {
@@ -166,6 +167,11 @@ const OPERATIONS: &[Operation] = operations! {
         "queries": [{"query": {"from": "notes", "where": ["and", ["owner", "==", "OWNER"], by_id(id)]}, "version": "9000000000000000000"}],
         "writes": [{"merge": path, "data": {"n": 1}}]}));
     "commit with a retry" "POST" COMMIT, Owner, |path, id| commit(json!([{"merge": path, "data": {"n": 1}}])).header("idempotency-key", format!("m{id}"));
+    "listen to a document" "GET" LISTEN, Owner, |path, _| ask(format!("/api/v1/listen?doc={path}"));
+    "listen to a query" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?from=notes");
+    "listen to a query by the secret" "GET" LISTEN, Seen, |_, _| ask(format!("/api/v1/listen?from=notes&filter=secret%20%3D%3D%20%22{SECRET}%22"));
+    "listen to a window" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?from=notes&orderBy=-secret&limit=1000&select=secret");
+    "listen to a group" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?group=notes");
     "collections" "GET" "/api/v1/collections", Admins, |_, _| ask("/api/v1/collections?all=true");
     "collections under a document" "GET" "/api/v1/collections/{path}", Admins, |path, _| ask(format!("/api/v1/collections/{path}"));
     "metrics" "GET" "/metrics", Admins, |_, _| ask("/metrics");
@@ -180,6 +186,8 @@ const OPEN: [&str; 6] = [
     "/healthz",
     "/readyz",
 ];
+/// The socket, which tells what a listen tells, and the tickets, which tell nothing: tried with what they are for.
+const OF_LISTENS: [&str; 2] = ["/api/v1/listen/tickets", "/api/v1/live"];
 /// Calls of people about their own accounts, tried beside the accounts.
 const OF_ACCOUNTS: &str = "/api/v1/auth/";
 /// Calls of administrators: all of them are tried, with the document's own examples.
@@ -468,6 +476,7 @@ async fn every_route_is_in_a_table() {
         let is_tried = tried.contains(&(method.as_str(), route.as_str()));
         let is_elsewhere = route.starts_with(OF_ACCOUNTS)
             || route.starts_with(OF_ADMINISTRATION)
+            || OF_LISTENS.contains(&route.as_str())
             || OPEN.contains(&route.as_str());
         assert!(
             is_tried != is_elsewhere,

@@ -1,0 +1,113 @@
+//! Who listens, for as long as that is so.
+//!
+//! Invariant: nothing is sent after a token has expired or was revoked. The documents that credentials rest on are watched,
+//! and the engine tells of their change before it tells of anything that came with or after it.
+
+use std::time::Duration;
+
+use andiron_auth::AuthError;
+use andiron_engine::{Caller, DocumentWatch};
+use andiron_protocol::Timestamp;
+
+use crate::app::AppRef;
+use crate::caller::{as_reader, is_service_key};
+
+/// What a caller has shown.
+#[derive(Clone)]
+pub(crate) enum Credential {
+    /// Nothing, or that it reached the local socket.
+    None(Caller),
+    /// An access token or a service key.
+    Token(String),
+}
+
+/// A caller who stays.
+pub(crate) struct Session {
+    app: AppRef,
+    credential: Credential,
+    caller: Caller,
+    expires: Option<Timestamp>,
+    watch: Option<DocumentWatch>,
+}
+
+impl Session {
+    /// Lets somebody stay.
+    ///
+    /// # Errors
+    /// If the token does not verify.
+    pub(crate) fn begin(app: &AppRef, credential: Credential) -> Result<Self, AuthError> {
+        let mut session = Self {
+            app: AppRef::clone(app),
+            credential,
+            caller: Caller::Anonymous,
+            expires: None,
+            watch: None,
+        };
+        let rests_on = session.look()?;
+        // It tells of its own beginning, so what changed between the look and the watch is seen.
+        session.watch = (!rests_on.is_empty()).then(|| app.engine.watch(rests_on));
+        Ok(session)
+    }
+
+    /// Looks at the credentials again, and says who calls if that has changed.
+    ///
+    /// # Errors
+    /// If they are not in force any more.
+    pub(crate) fn check(&mut self) -> Result<Option<&Caller>, AuthError> {
+        let before = self.caller.clone();
+        self.look()?;
+        Ok((self.caller != before).then_some(&self.caller))
+    }
+
+    fn look(&mut self) -> Result<Vec<andiron_protocol::DocumentPath>, AuthError> {
+        match &self.credential {
+            Credential::None(caller) => {
+                self.caller = caller.clone();
+                Ok(Vec::new())
+            }
+            Credential::Token(key) if is_service_key(key) => {
+                self.caller = self.app.keys.verify(key)?;
+                Ok(self.app.keys.rests_on(key).into_iter().collect())
+            }
+            Credential::Token(token) => {
+                let lasting = self.app.accounts.verify_lasting(token)?;
+                self.caller = Caller::User(as_reader(lasting.user));
+                self.expires = Some(lasting.expires);
+                Ok(lasting.rests_on)
+            }
+        }
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    /// Waits until the credentials have to be looked at again: they expire, or something that they rest on has changed.
+    pub(crate) async fn disturbed(&self) {
+        let expired = async {
+            match self.expires {
+                Some(expires) => {
+                    let left = expires
+                        .as_micros()
+                        .saturating_sub(self.app.engine.now().as_micros());
+                    tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or(0))).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let changed = async {
+            match &self.watch {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = expired => {}
+            () = changed => {}
+        }
+    }
+}

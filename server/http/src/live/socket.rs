@@ -1,0 +1,238 @@
+//! One live socket, from its greeting to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use andiron_engine::{Caller, EngineError, LiveConnection, LiveMessage};
+use andiron_protocol::ErrorCode;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::frames::{self, ClientFrame};
+use super::session::{Credential, Session};
+use crate::app::AppRef;
+use crate::problem::ApiError;
+use crate::server::ConnectionLife;
+
+/// The name of the frames' form.
+pub(crate) const SUBPROTOCOL: &str = "andiron.v1";
+/// Seconds over which clients of a server that ends are asked to come back.
+const RECONNECT_SECONDS_MAX: u32 = 5;
+
+/// Why a socket ends.
+enum End {
+    /// The client has gone, or takes nothing any more.
+    Gone,
+    /// It is told of the problem, and closed.
+    Problem(Box<ApiError>, u16),
+}
+
+struct Socket {
+    app: AppRef,
+    socket: WebSocket,
+    connection: LiveConnection,
+    /// Who listens; nobody once a token has ended.
+    session: Option<Session>,
+    heard: Instant,
+}
+
+/// Serves a socket until it ends.
+pub(crate) async fn serve_socket(
+    app: AppRef,
+    socket: WebSocket,
+    session: Session,
+    life: Option<Arc<ConnectionLife>>,
+) {
+    let connection = app.engine.live();
+    let mut socket = Socket {
+        app,
+        socket,
+        connection,
+        session: Some(session),
+        heard: Instant::now(),
+    };
+    let end = socket.run(life.as_deref()).await;
+    if let Err(End::Problem(error, code)) = end {
+        let problem = error.to_problem();
+        if problem.code == ErrorCode::Internal {
+            tracing::error!(cause = error.cause(), "a live socket failed");
+        }
+        let close = CloseFrame {
+            code,
+            reason: problem.code.as_str().into(),
+        };
+        if socket.send(frames::error(None, &problem)).await.is_ok() {
+            // It may be gone already.
+            let _ = timeout(
+                socket.app.options.write_stall_max,
+                socket.socket.send(Message::Close(Some(close))),
+            )
+            .await;
+        }
+    }
+}
+
+impl Socket {
+    async fn run(&mut self, life: Option<&ConnectionLife>) -> Result<(), End> {
+        let period = self.app.options.live_heartbeat;
+        let version = self.app.engine.version().map_err(failed)?;
+        self.send(frames::hello(version, period.as_secs())).await?;
+        let mut heartbeat = interval(period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.tick().await;
+        let ending = async {
+            match life {
+                Some(life) => life.ending().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut ending = std::pin::pin!(ending);
+        loop {
+            let disturbed = async {
+                match &self.session {
+                    Some(session) => session.disturbed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = disturbed => self.check_session().await?,
+                () = ending.as_mut() => return Err(self.farewell()),
+                _ = heartbeat.tick() => self.beat(period).await?,
+                received = self.socket.recv() => match received {
+                    Some(Ok(message)) => self.receive(message).await?,
+                    Some(Err(_)) | None => return Err(End::Gone),
+                },
+                message = self.connection.next() => match message {
+                    Some(message) => self.tell(message).await?,
+                    None => return Err(self.farewell()),
+                },
+            }
+        }
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), End> {
+        let sent = self.socket.send(Message::text(text));
+        match timeout(self.app.options.write_stall_max, sent).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    /// Looks at the credentials again. Where they have ended so do all listens; the socket stays for a fresh `auth`.
+    async fn check_session(&mut self) -> Result<(), End> {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        match session.check() {
+            Ok(None) => Ok(()),
+            Ok(Some(caller)) => {
+                self.connection.set_caller(caller);
+                Ok(())
+            }
+            Err(error) => {
+                self.session = None;
+                let problem = ApiError::from(error).to_problem();
+                for id in self.connection.unlisten_all() {
+                    self.send(frames::error(Some(id), &problem)).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn beat(&mut self, period: Duration) -> Result<(), End> {
+        if self.heard.elapsed() > 2 * period {
+            return Err(End::Gone);
+        }
+        self.connection.mark();
+        let ping = self.socket.send(Message::Ping(bytes::Bytes::new()));
+        match timeout(self.app.options.write_stall_max, ping).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn receive(&mut self, message: Message) -> Result<(), End> {
+        self.heard = Instant::now();
+        let text = match &message {
+            Message::Text(text) => text.as_str(),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => {
+                let error = ApiError::invalid("messages are text");
+                return Err(End::Problem(Box::new(error), close_code::UNSUPPORTED));
+            }
+        };
+        let frame = ClientFrame::read(text)
+            .map_err(|error| End::Problem(Box::new(error.into()), close_code::POLICY))?;
+        match frame {
+            ClientFrame::Auth { token } => self.authenticate(token).await,
+            ClientFrame::Unlisten { id } => {
+                self.connection.unlisten(id);
+                Ok(())
+            }
+            ClientFrame::Listen { id, target, resume } => {
+                let begun = match (&self.session, target) {
+                    (None, _) => Err(ApiError::from(andiron_auth::AuthError::Unauthenticated)),
+                    (Some(_), Err(error)) => Err(error.into()),
+                    (Some(session), Ok(target)) => self
+                        .connection
+                        .listen(id, session.caller(), target, resume.as_deref())
+                        .map_err(ApiError::from),
+                };
+                match begun {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.send(frames::error(Some(id), &error.to_problem())).await,
+                }
+            }
+        }
+    }
+
+    /// From now on it is somebody else's, or the same one's for longer.
+    async fn authenticate(&mut self, token: Option<String>) -> Result<(), End> {
+        let credential = token.map_or(Credential::None(Caller::Anonymous), Credential::Token);
+        let session = Session::begin(&self.app, credential)
+            .map_err(|error| End::Problem(Box::new(error.into()), close_code::POLICY))?;
+        self.connection.set_caller(session.caller());
+        let expires = session.expires();
+        self.session = Some(session);
+        self.send(frames::authenticated(expires)).await
+    }
+
+    async fn tell(&mut self, message: LiveMessage) -> Result<(), End> {
+        match message {
+            LiveMessage::Changes(changes) => self.send(frames::changes(&changes, true)).await,
+            LiveMessage::Ended { listen, error } => {
+                let mut error = ApiError::from(error);
+                let is_admin = self
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| session.caller().is_admin());
+                if let Some(denial) = error.denial() {
+                    tracing::info!(denial, "a listen was denied");
+                    if self.app.options.shows_denials || is_admin {
+                        error = error.showing_denial();
+                    }
+                }
+                if let Some(cause) = error.cause() {
+                    tracing::error!(cause, "a listen failed");
+                }
+                self.send(frames::error(Some(listen), &error.to_problem())).await
+            }
+        }
+    }
+
+    /// The end of the server: clients come back one after the other.
+    fn farewell(&self) -> End {
+        let mut seed = [0; 4];
+        self.app.engine.fill_random(&mut seed);
+        let seconds = 1 + u32::from_ne_bytes(seed) % RECONNECT_SECONDS_MAX;
+        let error = ApiError::from(EngineError::Closed).retry_after(seconds);
+        End::Problem(Box::new(error), close_code::RESTART)
+    }
+}
+
+fn failed(error: EngineError) -> End {
+    End::Problem(Box::new(error.into()), close_code::ERROR)
+}
