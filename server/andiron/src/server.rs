@@ -16,6 +16,7 @@ use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
     parse_index_file,
 };
+use andiron_files::{Blobs, Files, FilesOptions};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::{CommitBody, DocumentPath, Map, Precondition, Value, Write, WriteKind};
 use andiron_rules::Limits;
@@ -30,7 +31,7 @@ use crate::config::{ConfigError, Count, Durability, MetricsAccess, RulesLimits, 
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::{Project, SOCKET_FILE};
-use crate::rules_folder::{RulesFolder, Verdict};
+use crate::rules_folder::{RulesFolder, Stamps, Verdict};
 
 /// The document that says that this folder has been served before, so that a key is given away only once.
 const STARTED: &str = "_server/started";
@@ -39,6 +40,11 @@ const FIRST_KEY: &str = "first";
 
 /// How often accounts are looked after: a signing key that is due, sessions that have expired.
 const ACCOUNT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The folder of the bytes of files, in the data folder.
+const FILES_FOLDER: &str = "files";
+/// How often bytes of files that are of no more use are collected.
+const GARBAGE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Who may reach a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,8 +212,9 @@ impl Server {
         let mut listener = None;
         if reach == Reach::Network {
             // Before anybody can ask for anything.
-            self.rules_verdict = Some(self.rules_folder.load(&self.engine, &self.rules).await?);
-            self.watch_rules(settings);
+            let (verdict, seen) = self.rules_folder.load(&self.engine, &self.rules).await?;
+            self.rules_verdict = Some(verdict);
+            self.watch_rules(settings, seen);
             let address = settings.listen;
             let listening = |source| AndironError::Listen { address, source };
             let bound = TcpListener::bind(address).await.map_err(listening)?;
@@ -220,10 +227,12 @@ impl Server {
         };
         let post = post(project, &self.engine)?;
         let accounts = Accounts::open(self.engine.clone(), auth, post).await?;
+        let files = open_files(settings, self.engine.clone(), &self.data)?;
         let app = App::new(
             self.engine.clone(),
             self.keys.clone(),
             accounts.clone(),
+            files.clone(),
             rules,
             options.clone(),
             info,
@@ -237,6 +246,11 @@ impl Server {
             let stopped = self.stopped();
             self.tasks.spawn(async move {
                 maintain(&accounts, stopped).await;
+                Ok(())
+            });
+            let stopped = self.stopped();
+            self.tasks.spawn(async move {
+                collect_garbage(&files, stopped).await;
                 Ok(())
             });
         }
@@ -269,11 +283,10 @@ impl Server {
     }
 
     /// Takes up changes of the rules' files until the server stops.
-    fn watch_rules(&mut self, settings: &Settings) {
-        let watching =
-            self.rules_folder
-                .clone()
-                .watch(self.engine.clone(), self.rules.clone(), settings.rules_reload.0);
+    fn watch_rules(&mut self, settings: &Settings, seen: Stamps) {
+        let (engine, rules) = (self.engine.clone(), self.rules.clone());
+        let interval = settings.rules_reload.0;
+        let watching = self.rules_folder.clone().watch(engine, rules, interval, seen);
         let stopped = self.stopped();
         self.tasks.spawn(async move {
             tokio::select! {
@@ -353,9 +366,39 @@ async fn maintain(accounts: &Accounts, stopped: impl Future<Output = ()>) {
     }
 }
 
+/// Collects the bytes of files that are of no more use, until the server stops.
+async fn collect_garbage(files: &Files, stopped: impl Future<Output = ()>) {
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = tokio::time::sleep(GARBAGE_INTERVAL) => {}
+        }
+        match files.collect_garbage().await {
+            Ok(0) => {}
+            Ok(collected) => tracing::info!(collected, "bytes of files that were of no more use are gone"),
+            Err(error) => {
+                tracing::warn!(%error, "bytes of files that are of no more use could not be collected")
+            }
+        }
+    }
+}
+
 /// Whether it failed only because nothing can be written; reading goes on, and the server with it.
 fn is_read_only(error: &EngineError) -> bool {
     matches!(error, EngineError::Store(error) if matches!(**error, StoreError::ReadOnly | StoreError::Full))
+}
+
+fn open_files(settings: &Settings, engine: Engine, data: &Path) -> Result<Files, AndironError> {
+    let path = data.join(FILES_FOLDER);
+    let blobs = Blobs::in_folder(&path)
+        .map_err(|error| AndironError::file("opening", path)(std::io::Error::other(error)))?;
+    let options = FilesOptions {
+        file_bytes_max: settings.files_bytes.0,
+        history_age_max: settings.history_age,
+        ..FilesOptions::default()
+    };
+    Ok(Files::new(engine, blobs, options))
 }
 
 fn open_engine(project: &Project, data: &Path, surroundings: Surroundings) -> Result<Engine, AndironError> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use andiron_auth::{Accounts, ServiceKeys};
 use andiron_engine::{Engine, RulesFiles, RulesRevisions};
+use andiron_files::Files;
 
 use crate::HttpOptions;
 use crate::live::ListenTickets;
@@ -44,6 +45,7 @@ pub(crate) struct AppParts {
     pub(crate) engine: Engine,
     pub(crate) keys: ServiceKeys,
     pub(crate) accounts: Accounts,
+    pub(crate) files: Files,
     pub(crate) rules: RulesAdministration,
     pub(crate) options: HttpOptions,
     pub(crate) info: ServerInfo,
@@ -66,6 +68,7 @@ impl App {
         engine: Engine,
         keys: ServiceKeys,
         accounts: Accounts,
+        files: Files,
         rules: RulesAdministration,
         options: HttpOptions,
         info: ServerInfo,
@@ -92,6 +95,7 @@ impl App {
             engine,
             keys,
             accounts,
+            files,
             rules,
             options,
             info,

@@ -116,7 +116,11 @@ async fn read(
     Ok(whole.freeze())
 }
 
-async fn next_frame(
+/// The next piece of a body; `None` at its end.
+///
+/// # Errors
+/// If the body breaks off or nothing comes of it for too long.
+pub(crate) async fn next_frame(
     body: &mut Body,
     pause_max: Duration,
 ) -> Result<Option<http_body::Frame<Bytes>>, ApiError> {
@@ -132,7 +136,8 @@ async fn next_frame(
     }
 }
 
-async fn discard(mut body: Body) {
+/// Takes in the rest of a body that is not wanted, within limits.
+pub(crate) async fn discard(mut body: Body) {
     let until = Instant::now() + DISCARDING_TIME_MAX;
     let mut bytes = 0;
     while let Ok(Some(Ok(frame))) = timeout_at(until, body.frame()).await {

@@ -28,6 +28,10 @@ const GZIP_LEVEL: u32 = 3;
 const BROTLI_WINDOW_LOG: u32 = 19;
 const BROTLI_BUFFER_BYTES: usize = 4096;
 
+/// Beside an answer, says that it goes out as it is: its ranges are those of what is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotCompressed;
+
 /// A content coding, in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
@@ -81,7 +85,8 @@ impl Coding {
 /// Compresses an answer if that is worth it and the client accepts it.
 pub(crate) fn compress(response: Response, accept_encoding: Option<&HeaderValue>) -> Response {
     let size = response.body().size_hint().exact();
-    if is_event_stream(&response) || size.is_some_and(|bytes| bytes <= COMPRESSED_BYTES_MIN) {
+    let is_kept = is_event_stream(&response) || response.extensions().get::<NotCompressed>().is_some();
+    if is_kept || size.is_some_and(|bytes| bytes <= COMPRESSED_BYTES_MIN) {
         return response;
     }
     let (mut parts, mut body) = response.into_parts();

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use andiron_protocol::ErrorCode;
 use axum::extract::Request;
@@ -39,7 +39,13 @@ pub(crate) struct Gate {
     app: AppRef,
     source: CallerSource,
     route: Arc<RouteMetrics>,
+    /// How long the handler may take until it answers; `None` where it takes in a body of any size, whose pauses are
+    /// limited instead.
+    time_max: Option<Duration>,
 }
+
+/// What the routes begin with whose bodies have no size that a time could be named for.
+const LONG_ROUTES: [&str; 2] = ["/api/v1/files/", "/api/v1/uploads"];
 
 impl Gate {
     pub(crate) fn new(app: &AppRef, source: CallerSource, route: &str) -> Self {
@@ -48,6 +54,8 @@ impl Gate {
             source,
             // As the document writes it.
             route: app.metrics.route(&route.replace("{*", "{")),
+            time_max: (!LONG_ROUTES.iter().any(|long| route.starts_with(long)))
+                .then_some(app.options.request_timeout),
         }
     }
 }
@@ -197,8 +205,12 @@ impl Gate {
                     Err(panic) => Poll::Ready(Err(panic)),
                 },
             );
-        let limit = self.app.options.request_timeout;
-        match timeout(limit, caught).await {
+        let limit = self.time_max.unwrap_or(Duration::MAX);
+        let ended = match self.time_max {
+            Some(limit) => timeout(limit, caught).await,
+            None => Ok(caught.await),
+        };
+        match ended {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(panic)) => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod account_schemas;
 mod example;
+pub(crate) mod file_schemas;
 mod markdown;
 mod ordered_json;
 mod page;
@@ -32,6 +33,7 @@ use crate::routes;
         (name = "Queries", description = "Documents by what is in them."),
         (name = "Live", description = "Queries and documents that are listened to."),
         (name = "Commits", description = "Several writes as one, and transactions."),
+        (name = "Files", description = "Bytes by their names, in buckets. The rules of `service firebase.storage` say who may do what."),
         (name = "Accounts", description = "Signing up and in, sessions, and what people do with their own accounts. An access token goes into `Authorization: Bearer`."),
         (name = "Administration of accounts", description = "For administrators: accounts with the role `owner` or `editor` (or, to look, `viewer`), service keys, and the owner of the server."),
         (name = "Rules", description = "Who may do what. For service keys and administrators."),

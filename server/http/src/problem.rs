@@ -6,6 +6,7 @@
 
 use andiron_auth::AuthError;
 use andiron_engine::{AccessDenied, EngineError, StoreError};
+use andiron_files::FilesError;
 use andiron_protocol::{ApplyError, ErrorCode, InputError, Problem};
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -254,6 +255,29 @@ fn of_store(error: &StoreError, code: ErrorCode) -> ApiError {
             api
         }
         _ => ApiError::internal(error.to_string()),
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FilesError::Input(error) => error.into(),
+            FilesError::Engine(error) => error.into(),
+            FilesError::NotFound(_) => Self::not_found(detail),
+            FilesError::ConditionFailed => Self::precondition_failed(detail),
+            FilesError::TooLarge { .. } => Self::new(ErrorCode::PayloadTooLarge, detail),
+            FilesError::NotAsDeclared { .. } => Self::invalid(detail),
+            FilesError::ListTooCostly { .. } => Self::new(ErrorCode::ResourceExhausted, detail),
+            FilesError::Contended => Self::new(ErrorCode::Aborted, detail),
+            FilesError::StorageFull => {
+                let mut api =
+                    Self::new(ErrorCode::Unavailable, detail.clone()).retry_after(RETRY_AFTER_SECONDS);
+                api.0.cause = Some(detail);
+                api
+            }
+            FilesError::Storage(cause) | FilesError::Internal(cause) => Self::internal(cause),
+        }
     }
 }
 

@@ -41,6 +41,11 @@ pub(crate) fn collection(url_path: &str, prefix: &str) -> Result<CollectionPath,
     decode(url_path.strip_prefix(prefix).unwrap_or_default())?.parse()
 }
 
+/// Decodes a path segment by segment; what two URLs could mean is refused.
+pub(crate) fn decode_segments(encoded: &str) -> Result<Cow<'_, str>, InputError> {
+    decode(encoded)
+}
+
 fn decode(encoded: &str) -> Result<Cow<'_, str>, InputError> {
     if encoded.is_empty() {
         return Err(InputError::new("the URL names no collection and no document"));

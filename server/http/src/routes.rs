@@ -12,6 +12,7 @@ mod collections;
 mod commit;
 mod documents;
 mod documents_write;
+mod files;
 mod health;
 mod live;
 mod query;
@@ -43,6 +44,13 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(live::mint_ticket),
         routes!(collections::list_root),
         routes!(collections::list_under),
+        routes!(
+            files::read::read,
+            files::upload::upload,
+            files::change::change,
+            files::change::delete
+        ),
+        routes!(files::list::list),
         routes!(admin::list_keys, admin::create_key),
         routes!(admin::revoke_key),
         routes!(admin::list_indexes),

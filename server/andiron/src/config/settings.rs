@@ -37,6 +37,7 @@ pub struct Settings {
     pub rules_reload: Period,
     pub memory_cache: ByteCount,
     pub memory_mapped: ByteCount,
+    pub files_bytes: ByteCount,
     pub http_connections: Count,
     pub http_head_time: Period,
     pub http_request_time: Period,
@@ -187,6 +188,7 @@ impl Default for Settings {
             rules_reload: Period(Duration::from_millis(500)),
             memory_cache: ByteCount(16 << 20),
             memory_mapped: ByteCount(2 << 30),
+            files_bytes: ByteCount(5 << 30),
             http_connections: Count(10_000),
             http_head_time: Period(Duration::from_secs(10)),
             http_request_time: Period(Duration::from_secs(60)),
@@ -337,6 +339,8 @@ settings! {
     "memory.mapped" memory_mapped: ByteCount,
         "How much of the database file is mapped into memory. It belongs to the system's file cache, which\n\
          takes it back when memory is short. 0 turns it off.";
+    "files.bytes" files_bytes: ByteCount,
+        "The size of one file.";
     "http.connections" http_connections: Count,
         "Connections that may be open at once; more wait to be accepted.";
     "http.head_time" http_head_time: Period,
@@ -518,6 +522,10 @@ mod tests {
         );
         assert_eq!(settings.http_answer_bytes.as_usize(), http.answer_bytes_max);
         assert_eq!(settings.http_compression, http.compression);
+        assert_eq!(
+            settings.files_bytes.0,
+            andiron_files::FilesOptions::default().file_bytes_max
+        );
         let auth = andiron_auth::AuthOptions::default();
         let ours = crate::server::auth_options(&settings, settings.listen);
         assert_eq!(format!("{ours:?}"), format!("{auth:?}"));

@@ -5,6 +5,7 @@
 mod admin;
 mod commands;
 mod crash;
+mod crash_files;
 mod live;
 mod remote;
 mod rules_commands;

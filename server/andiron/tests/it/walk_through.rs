@@ -186,3 +186,8 @@ fn the_readme_does_what_it_says() {
 fn the_page_on_queries_does_what_it_says() {
     walk_through("docs/queries.md");
 }
+
+#[test]
+fn the_page_on_files_does_what_it_says() {
+    walk_through("docs/files.md");
+}

@@ -47,6 +47,8 @@ fn valid_request(method: &str, path: &str) -> Request {
         ("POST", "/api/v1/docs/{path}") => "/api/v1/docs/posts".to_owned(),
         _ => path
             .replace("{path}", "posts/p1")
+            .replace("{bucket}", "main")
+            .replace("{name}", "a/b.txt")
             .replace("{key}", "test")
             .replace("{uid}", "u1")
             .replace("{revision}", "1"),
@@ -110,6 +112,9 @@ async fn whoever_has_a_key_may_call_every_operation() {
         .send(Request::new("POST", "/api/v1/admin/accounts").body(r#"{"uid":"u1"}"#))
         .await;
     server.send(valid_request("PUT", "/api/v1/admin/rules")).await;
+    server
+        .send(Request::new("PUT", "/api/v1/files/main/a/b.txt").body("x"))
+        .await;
     let mut operations = operations();
     // Those that take away what others need come last.
     operations.sort_by_key(|(method, path)| (method == "DELETE", path.contains("keys")));

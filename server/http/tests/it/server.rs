@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use andiron_auth::{Accounts, AttemptLimits, AuthOptions, HashCost, Post, Rate, ServiceKeys};
 use andiron_engine::{Engine, EngineOptions, RulesRevisions, Surroundings};
+use andiron_files::{Blobs, Files, FilesOptions};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::Timestamp;
 use andiron_rules::Limits;
 use andiron_store::memory::MemoryStore;
 use axum::Router;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,6 +25,9 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Engine,
     pub(crate) accounts: Accounts,
+    pub(crate) files: Files,
+    /// Where the bytes of files are; gone with the server.
+    pub(crate) folder: TempDir,
     /// A service key.
     pub(crate) key: String,
     /// Its clock.
@@ -137,10 +142,14 @@ impl Server {
             revisions: RulesRevisions::new(engine.clone(), Limits::default()),
             save: Arc::new(|_| Ok(())),
         };
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let files = Files::new(engine.clone(), blobs, FilesOptions::default());
         let app = App::new(
             engine.clone(),
             keys,
             accounts.clone(),
+            files.clone(),
             rules,
             options.clone(),
             info,
@@ -156,6 +165,8 @@ impl Server {
             address,
             engine,
             accounts,
+            files,
+            folder,
             key,
             clock,
             stop: Some(stop),

@@ -27,6 +27,14 @@ service cloud.firestore {
     }
   }
 }
+service firebase.storage {
+  match /b/{bucket}/o/notes/{note} {
+    allow read, delete: if resource.metadata.owner == request.auth.uid;
+    allow create: if (resource == null || resource.metadata.owner == request.auth.uid)
+      && request.resource.metadata.owner == request.auth.uid;
+    allow update: if resource.metadata.owner == request.auth.uid && request.resource.metadata.owner == resource.metadata.owner;
+  }
+}
 ";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +121,8 @@ const QUERY: &str = "/api/v1/query";
 const AGGREGATE: &str = "/api/v1/aggregate";
 const COMMIT: &str = "/api/v1/commit";
 const LISTEN: &str = "/api/v1/listen";
+const FILE: &str = "/api/v1/files/{bucket}/{name}";
+const FILES: &str = "/api/v1/files/{bucket}";
 
 macro_rules! operations {
     ($($name:literal $method:literal $route:expr, $who:ident, |$path:pat_param, $id:pat_param| $ask:expr;)+) => {
@@ -167,6 +177,18 @@ const OPERATIONS: &[Operation] = operations! {
         "queries": [{"query": {"from": "notes", "where": ["and", ["owner", "==", "OWNER"], by_id(id)]}, "version": "9000000000000000000"}],
         "writes": [{"merge": path, "data": {"n": 1}}]}));
     "commit with a retry" "POST" COMMIT, Owner, |path, id| commit(json!([{"merge": path, "data": {"n": 1}}])).header("idempotency-key", format!("m{id}"));
+    "file" "GET" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}"));
+    "part of a file" "GET" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}")).header("range", "bytes=0-3");
+    "file if it has changed" "GET" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}")).header("if-none-match", "\"1\"");
+    "file if it is there" "GET" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}")).header("if-match", "*");
+    "metadata of a file" "GET" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}?metadata=true"));
+    "files" "GET" FILES, Seen, |_, _| ask("/api/v1/files/main?limit=1000");
+    "files of a name" "GET" FILES, Seen, |path, _| ask(format!("/api/v1/files/main?prefix={path}"));
+    "overwriting a file" "PUT" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({})).header("x-meta-owner", "OWNER");
+    "overwriting a file if it is there" "PUT" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({})).header("x-meta-owner", "OWNER").header("if-match", "*");
+    "change of a file" "PATCH" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({"metadata": {"n": "1"}}));
+    "deletion of a file" "DELETE" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}"));
+    "deletion of a file if it is there" "DELETE" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}")).header("if-match", "*");
     "listen to a document" "GET" LISTEN, Owner, |path, _| ask(format!("/api/v1/listen?doc={path}"));
     "listen to a query" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?from=notes");
     "listen to a query by the secret" "GET" LISTEN, Seen, |_, _| ask(format!("/api/v1/listen?from=notes&filter=secret%20%3D%3D%20%22{SECRET}%22"));
@@ -262,6 +284,16 @@ impl World {
             .put(&format!("/api/v1/docs/{path}"), &note)
             .await
             .expect(201);
+        self.server
+            .api()
+            .request(
+                Method::PUT,
+                &format!("/api/v1/files/main/{path}"),
+                &[("x-meta-owner", &self.owner.0), ("x-meta-secret", SECRET)],
+                Some(SECRET.to_owned()),
+            )
+            .await
+            .expect(201);
         path
     }
 
@@ -276,6 +308,10 @@ impl World {
         if body.is_some() {
             headers.push(("content-type", "application/json".to_owned()));
         }
+        let headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| (name, value.replace("OWNER", owner)))
+            .collect();
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
@@ -340,6 +376,13 @@ async fn every_way_to_a_document_is_open_to_those_whom_the_rules_let_in_and_to_n
                     .expect(200);
                 assert_eq!(note.json()["data"]["secret"], SECRET, "it has changed: {place}");
                 assert!(note.json()["data"].get("n").is_none(), "it has changed: {place}");
+                let file = world
+                    .server
+                    .api()
+                    .get(&format!("/api/v1/files/main/{path}"))
+                    .await
+                    .expect(200);
+                assert_eq!(file.text(), SECRET, "the file has changed: {place}");
                 let new = world.server.api().get(&format!("/api/v1/docs/{path}-new")).await;
                 assert_eq!(new.status, 404, "something was made: {place}");
             }

@@ -1,0 +1,120 @@
+//! What goes wrong with files.
+
+use andiron_engine::EngineError;
+use andiron_protocol::InputError;
+
+/// A refusal or failure. `http` maps it to a problem; the texts are for people.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The request itself is wrong.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The engine refused or failed; a denial by the rules is here.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// There is no such file, and the caller may know it.
+    #[error("there is no file `{0}`")]
+    NotFound(String),
+    /// A condition of the request does not hold.
+    #[error("the file is not as `If-Match` or `If-None-Match` demand it")]
+    ConditionFailed,
+    /// The file is larger than it may be.
+    #[error("the file has more than {bytes_max} bytes, which is the limit here")]
+    TooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// What came is not what was said to come.
+    #[error("the bytes do not have the {what} that was declared")]
+    NotAsDeclared {
+        /// Which property.
+        what: &'static str,
+    },
+    /// A list would have to look at more files than it may.
+    #[error(
+        "the list looked at {examined_max} files, which is the limit, before the page was full; narrow it down with a longer `prefix`"
+    )]
+    ListTooCostly {
+        /// The limit.
+        examined_max: usize,
+    },
+    /// Others kept changing the file.
+    #[error("the file was changed by others at the same time; try again")]
+    Contended,
+    /// Nothing more can be written where files are kept.
+    #[error("there is no room left for files")]
+    StorageFull,
+    /// The place where bytes are kept failed. The text is for the log.
+    #[error("the storage of files failed: {0}")]
+    Storage(String),
+    /// Something that cannot be. The text is for the log.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<EngineError> for FilesError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Input(error) => Self::Input(error),
+            error => Self::Engine(error),
+        }
+    }
+}
+
+impl From<object_store::Error> for FilesError {
+    fn from(error: object_store::Error) -> Self {
+        if is_full(&error) {
+            Self::StorageFull
+        } else {
+            Self::Storage(error.to_string())
+        }
+    }
+}
+
+impl From<std::io::Error> for FilesError {
+    fn from(error: std::io::Error) -> Self {
+        if is_full(&error) {
+            Self::StorageFull
+        } else {
+            Self::Storage(error.to_string())
+        }
+    }
+}
+
+/// Whether the cause, however deep, is a full disk or a used-up quota of the operating system.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+            if matches!(error.kind(), StorageFull | QuotaExceeded) {
+                return true;
+            }
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures_however_deep_it_lies() {
+        let of = |kind: std::io::ErrorKind| {
+            FilesError::from(object_store::Error::Generic {
+                store: "test",
+                source: Box::new(std::io::Error::from(kind)),
+            })
+        };
+        assert!(matches!(
+            of(std::io::ErrorKind::StorageFull),
+            FilesError::StorageFull
+        ));
+        assert!(matches!(
+            of(std::io::ErrorKind::PermissionDenied),
+            FilesError::Storage(_)
+        ));
+    }
+}

@@ -1,0 +1,29 @@
+//! Files: bytes in an object store, metadata as documents, under the rules of `service firebase.storage`.
+//!
+//! [`Files`] is the one door: whatever is done to a file on behalf of somebody is put to the engine's `FileJudge` there. Bytes
+//! are written under a fresh key first and published by a commit, which sets the file's document; so a crash at any
+//! point leaves the old file or the new one, and bytes that no document names are collected later. Bytes that were
+//! overwritten or deleted stay for as long as the change log does, so that the past can be restored.
+//!
+//! Deliberately absent: HTTP, and what a browser may do with a file beyond [`ContentType::is_inert`].
+
+mod blobs;
+mod content_type;
+mod error;
+mod files;
+mod garbage;
+mod list;
+mod name;
+mod options;
+mod record;
+mod upload;
+
+pub use blobs::{Blobs, ByteStream};
+pub use content_type::{ContentType, SNIFFED_BYTES};
+pub use error::FilesError;
+pub use files::{Files, Guard, MetadataChange, Published, StoredFile};
+pub use list::{ListQuery, Listing};
+pub use name::{BucketName, FileName, NAME_BYTES_MAX};
+pub use options::FilesOptions;
+pub use record::{FileRecord, FileSettings, METADATA_BYTES_MAX};
+pub use upload::{Digests, Upload, UploadRequest};

@@ -1,0 +1,28 @@
+//! The limits of files, each with its default.
+
+use std::time::Duration;
+
+/// Limits of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesOptions {
+    /// Bytes of one file. Default 5 GiB.
+    pub file_bytes_max: u64,
+    /// How long the bytes of overwritten and deleted files are kept: as long as the change log. Default 7 days.
+    pub history_age_max: Duration,
+    /// How old bytes must be that no file names before they are taken for the rest of an upload that came to nothing.
+    /// Default 24 h.
+    pub orphan_age_min: Duration,
+    /// Files that one page of a list may look at to find those that the caller may see. Default 20,000.
+    pub list_examined_max: usize,
+}
+
+impl Default for FilesOptions {
+    fn default() -> Self {
+        Self {
+            file_bytes_max: 5 << 30,
+            history_age_max: Duration::from_secs(7 * 24 * 3600),
+            orphan_age_min: Duration::from_secs(24 * 3600),
+            list_examined_max: 20_000,
+        }
+    }
+}

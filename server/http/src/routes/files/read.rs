@@ -1,0 +1,345 @@
+//! `GET` and `HEAD` of a file: its bytes, parts of them, or its metadata.
+
+use std::ops::{Range, RangeInclusive};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use andiron_files::{Files, FilesError, StoredFile};
+use andiron_protocol::ErrorCode;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use super::range::{RANGES_MAX, Ranges, parse};
+use super::{file_name, metadata_answer, not_found, serving};
+use crate::app::AppRef;
+use crate::caller::CallerOf;
+use crate::compression::NotCompressed;
+use crate::conditional::{Conditions, ReadVerdict};
+use crate::openapi::file_schemas as schemas;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+
+/// Pieces of a file on their way to the client.
+const PIECES_MAX: usize = 2;
+/// Random bytes of the boundary between the parts of an answer: no file can have it by design.
+const BOUNDARY_BYTES: usize = 16;
+
+/// Read a file
+///
+/// The bytes, with `ETag`, `Last-Modified` and `Repr-Digest`; `Range` gives a part, or up to 16 parts as
+/// `multipart/byteranges`. With `?metadata=true`, what is known of the file, as JSON.
+///
+/// Only types that can neither run nor load anything are shown by a browser: PNG, JPEG, GIF, WebP, AVIF and BMP images,
+/// audio and video, plain text. All others are downloads.
+///
+/// ```sh
+/// curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8750/api/v1/files/main/photos/cat.png -o cat.png
+/// ```
+#[utoipa::path(
+    get,
+    path = "/api/v1/files/{bucket}/{*name}",
+    operation_id = "readFile",
+    tag = "Files",
+    params(
+        ("bucket" = String, Path, description = "The bucket", example = "main"),
+        ("name" = String, Path, description = "The file's name, each segment percent-encoded", example = "photos/cat.png"),
+        ("metadata" = Option<bool>, Query, description = "Answer with the metadata in the place of the bytes", nullable = false),
+        ("Range" = Option<String>, Header, description = "The bytes to answer with, as in `bytes=0-1023`", nullable = false),
+        ("If-Range" = Option<String>, Header, description = "The `ETag` of the parts that the client has: of another file it gets the whole", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "Versions in quotes, or `*`; 304 if the file is at one of them", nullable = false),
+        ("If-Match" = Option<String>, Header, description = "412 unless the file is at one of these versions", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "The bytes, or the metadata", content((String = "application/octet-stream"), (schemas::File = "application/json"))),
+        (status = 206, description = "The parts that `Range` names"),
+        (status = 304, description = "The client has this version already"),
+        (status = 404, description = "There is no such file", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The file is not as the conditions demand", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
+        (status = 416, description = "The file has none of these bytes, some are asked for twice, or there are more than 16 ranges", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn read(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let name = file_name(request.uri().path())?;
+    let parameters = Parameters::read(request.uri().query(), &["metadata"])?;
+    let wants_metadata = parameters.flag("metadata")?;
+    let conditions = Conditions::read(request.headers())?;
+    let Some(file) = app.files.get(&caller, &name)? else {
+        return Err(not_found(&name));
+    };
+    match judge(&conditions, &file, request.headers()) {
+        ReadVerdict::Answer => {}
+        ReadVerdict::NotModified => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            serving::add_validators(&file, response.headers_mut());
+            return Ok(response);
+        }
+        ReadVerdict::Failed => {
+            return Err(
+                ApiError::precondition_failed(format!("`{name}` is not as the conditions demand"))
+                    .about(&name),
+            );
+        }
+    }
+    if wants_metadata {
+        return Ok(metadata_answer(StatusCode::OK, &file));
+    }
+    let is_head = request.method() == Method::HEAD;
+    bytes(&app, file, request.headers(), is_head).await
+}
+
+/// The conditions in the order of RFC 9110, section 13.2.2.
+fn judge(conditions: &Conditions, file: &StoredFile, headers: &HeaderMap) -> ReadVerdict {
+    let verdict = conditions.judge_read(file.version);
+    if verdict != ReadVerdict::Answer {
+        return verdict;
+    }
+    let since = |name| serving::is_modified_since(file, headers.get(name));
+    if !headers.contains_key("if-match") && since(IF_UNMODIFIED_SINCE) == Some(true) {
+        return ReadVerdict::Failed;
+    }
+    if !headers.contains_key(IF_NONE_MATCH) && since(IF_MODIFIED_SINCE) == Some(false) {
+        return ReadVerdict::NotModified;
+    }
+    ReadVerdict::Answer
+}
+
+async fn bytes(
+    app: &AppRef,
+    file: StoredFile,
+    headers: &HeaderMap,
+    is_head: bool,
+) -> Result<Response, ApiError> {
+    let size = file.record.size;
+    // `Range` means something for GET alone.
+    let ranges = if !is_head && serving::allows_range(&file, headers.get(IF_RANGE)) {
+        parse(headers.get(RANGE).map(HeaderValue::as_bytes), size)
+    } else {
+        Ranges::Whole
+    };
+    let mut response = Response::new(Body::empty());
+    serving::add_headers(&file, response.headers_mut());
+    response.extensions_mut().insert(NotCompressed);
+    let (parts, length) = match ranges {
+        Ranges::Whole => (vec![Piece::Bytes(0..size)], size),
+        Ranges::Unsatisfiable => return Ok(unsatisfiable(size)),
+        Ranges::Parts(ranges) => {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            match <[RangeInclusive<u64>; 1]>::try_from(ranges) {
+                Ok([range]) => {
+                    set(
+                        response.headers_mut(),
+                        CONTENT_RANGE,
+                        &content_range(&range, size),
+                    );
+                    let length = range.end() - range.start() + 1;
+                    (vec![Piece::Bytes(half_open(&range))], length)
+                }
+                Err(ranges) => multipart(app, &file, &ranges, response.headers_mut()),
+            }
+        }
+    };
+    if is_head {
+        set(response.headers_mut(), CONTENT_LENGTH, &length.to_string());
+        return Ok(response);
+    }
+    let mut body = FileBody::start(
+        app.files.clone(),
+        file,
+        parts,
+        length,
+        app.options.write_stall_max,
+    );
+    // Until something has come the answer can still be a problem.
+    body.prepare().await?;
+    *response.body_mut() = Body::new(body);
+    Ok(response)
+}
+
+/// What is sent, in order.
+enum Piece {
+    Text(Bytes),
+    Bytes(Range<u64>),
+}
+
+/// Several ranges in one answer, each with a head that says which it is.
+fn multipart(
+    app: &AppRef,
+    file: &StoredFile,
+    ranges: &[RangeInclusive<u64>],
+    headers: &mut HeaderMap,
+) -> (Vec<Piece>, u64) {
+    let mut random = [0; BOUNDARY_BYTES];
+    app.engine.fill_random(&mut random);
+    let boundary = random
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    let content_type = file.record.content_type.as_str();
+    let mut pieces = Vec::with_capacity(RANGES_MAX * 2 + 1);
+    let mut length = 0;
+    for (index, range) in ranges.iter().enumerate() {
+        let break_before = if index == 0 { "" } else { "\r\n" };
+        let head = format!(
+            "{break_before}--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {}\r\n\r\n",
+            content_range(range, file.record.size)
+        );
+        length += head.len() as u64 + range.end() - range.start() + 1;
+        pieces.push(Piece::Text(Bytes::from(head)));
+        pieces.push(Piece::Bytes(half_open(range)));
+    }
+    let end = format!("\r\n--{boundary}--\r\n");
+    length += end.len() as u64;
+    pieces.push(Piece::Text(Bytes::from(end)));
+    set(
+        headers,
+        CONTENT_TYPE,
+        &format!("multipart/byteranges; boundary={boundary}"),
+    );
+    (pieces, length)
+}
+
+fn half_open(range: &RangeInclusive<u64>) -> Range<u64> {
+    *range.start()..range.end() + 1
+}
+
+fn content_range(range: &RangeInclusive<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start(), range.end())
+}
+
+fn set(headers: &mut HeaderMap, name: axum::http::HeaderName, value: &str) {
+    // Our own text, of ASCII.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn unsatisfiable(size: u64) -> Response {
+    let error = ApiError::new(
+        ErrorCode::OutOfRange,
+        format!(
+            "the file has {size} bytes, and `Range` names none of them, some of them twice, or more than {RANGES_MAX} ranges"
+        ),
+    )
+    .with_status(StatusCode::RANGE_NOT_SATISFIABLE)
+    .in_field("Range");
+    let mut response = error.into_response();
+    set(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
+/// A body that is read as it is sent, a few pieces ahead of the client.
+struct FileBody {
+    first: Option<Result<Bytes, FilesError>>,
+    pieces: mpsc::Receiver<Result<Bytes, FilesError>>,
+    left: u64,
+}
+
+impl FileBody {
+    fn start(files: Files, file: StoredFile, pieces: Vec<Piece>, length: u64, stall_max: Duration) -> Self {
+        let (sender, receiver) = mpsc::channel(PIECES_MAX);
+        tokio::spawn(async move {
+            let outcome = send_all(&files, &file, pieces, &sender, stall_max).await;
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a file could not be read to its end");
+                // If the client has gone meanwhile, there is nobody to tell.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Self {
+            first: None,
+            pieces: receiver,
+            left: length,
+        }
+    }
+
+    /// Waits for the first piece, so that a failure can still be told.
+    async fn prepare(&mut self) -> Result<(), ApiError> {
+        match self.pieces.recv().await {
+            Some(Err(error)) => Err(error.into()),
+            first => {
+                self.first = first;
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn send_all(
+    files: &Files,
+    file: &StoredFile,
+    pieces: Vec<Piece>,
+    sender: &mpsc::Sender<Result<Bytes, FilesError>>,
+    stall_max: Duration,
+) -> Result<(), FilesError> {
+    // A client that takes nothing for too long has its connection ended by the server; then nobody receives.
+    let send = async |bytes| matches!(sender.send_timeout(Ok(bytes), stall_max * 2).await, Ok(()));
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => {
+                if !send(text).await {
+                    return Ok(());
+                }
+            }
+            Piece::Bytes(range) => {
+                let mut stream = files.read(file, range).await?;
+                while let Some(bytes) = stream.next().await? {
+                    if !send(bytes).await {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl http_body::Body for FileBody {
+    type Data = Bytes;
+    type Error = FilesError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, FilesError>>> {
+        let next = match self.first.take() {
+            Some(first) => Some(first),
+            None => std::task::ready!(self.pieces.poll_recv(context)),
+        };
+        Poll::Ready(match next {
+            Some(Ok(bytes)) => {
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                Some(Ok(Frame::data(bytes)))
+            }
+            Some(Err(error)) => Some(Err(error)),
+            // Fewer bytes than were announced are no end.
+            None if self.left > 0 => {
+                self.left = 0;
+                Some(Err(FilesError::Internal("a file ended early".to_owned())))
+            }
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
