@@ -80,7 +80,7 @@ fn world() -> impl Strategy<Value = World> {
         moves(),
     );
     (
-        vec(vec(commit, 0..25), 1..4),
+        vec(vec(commit, 0..40), 1..3),
         vec(client, 1..4),
         ruleset(),
         prop_oneof![Just(64), Just(2_000), Just(1_000_000)],
@@ -273,7 +273,8 @@ async fn write(engine: &Engine, commits: Vec<Written>) {
             ..CommitBody::default()
         };
         engine.commit(&OWNER, body, None).await.unwrap();
-        tokio::task::yield_now().await;
+        // So that those who listen see states between.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
