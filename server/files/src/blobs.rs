@@ -50,7 +50,18 @@ impl Blobs {
     /// # Errors
     /// If the folder cannot be made or read.
     pub fn in_folder(folder: &FsPath) -> Result<Self, FilesError> {
-        std::fs::create_dir_all(folder)?;
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            // Where nothing can be written there is nothing to read either, and the rest of the server does without.
+            let surrounding = folder.parent().filter(|parent| parent.is_dir());
+            let (Some(surrounding), std::io::ErrorKind::ReadOnlyFilesystem) = (surrounding, error.kind())
+            else {
+                return Err(error.into());
+            };
+            let store = LocalFileSystem::new_with_prefix(surrounding)?;
+            return Ok(Self {
+                store: Arc::new(store),
+            });
+        }
         for shard in std::fs::read_dir(folder)? {
             let shard = shard?;
             if !shard.file_type()?.is_dir() {
@@ -59,7 +70,12 @@ impl Blobs {
             for file in std::fs::read_dir(shard.path())? {
                 let file = file?;
                 if file.file_name().to_string_lossy().contains(STAGED) {
-                    std::fs::remove_file(file.path())?;
+                    match std::fs::remove_file(file.path()) {
+                        Err(error) if error.kind() != std::io::ErrorKind::ReadOnlyFilesystem => {
+                            return Err(error.into());
+                        }
+                        _ => {}
+                    }
                 }
             }
         }
