@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::FilesError;
 
 /// Bytes that are collected before they are written: what an upload holds in memory is twice this.
-const PART_BYTES: usize = 1 << 20;
+const PART_BYTES: usize = 256 * 1024;
 /// Bytes of one read from a local file.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// What the names of files have that a local store has not finished writing.
@@ -187,7 +187,9 @@ impl BlobWriter {
 
     /// Sends what is pending, while the next is collected.
     async fn send_part(&mut self) -> Result<(), FilesError> {
-        let part = std::mem::take(&mut self.pending).freeze();
+        // Room for the next at once: growing to it piece by piece takes twice as much.
+        let next = BytesMut::with_capacity(PART_BYTES);
+        let part = std::mem::replace(&mut self.pending, next).freeze();
         self.await_part().await?;
         let multipart = match &mut self.multipart {
             Some(multipart) => multipart,
@@ -303,7 +305,7 @@ mod tests {
     async fn what_was_written_in_pieces_is_read_by_ranges() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::in_folder(folder.path()).unwrap();
-        let bytes: Vec<u8> = (0..PART_BYTES * 2 + 77)
+        let bytes: Vec<u8> = (0..PART_BYTES * 9 + 77)
             .map(|n| u8::try_from(n % 251).unwrap())
             .collect();
         let mut writer = blobs.write("key1");
