@@ -29,14 +29,14 @@ pub(crate) struct RulesFolder {
 
 /// How a file can be told from what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
 }
 
 /// What the files of a folder looked like, those that are not there included.
-type Stamps = BTreeMap<String, Option<Stamp>>;
+pub(crate) type Stamps = BTreeMap<String, Option<Stamp>>;
 
 /// What was made of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,8 @@ impl RulesFolder {
             .collect()
     }
 
-    /// Reads the files and puts them into force.
+    /// Reads the files and puts them into force; comes back with what became of them, and with what they looked like, for
+    /// [`RulesFolder::watch`].
     ///
     /// # Errors
     /// If the store fails.
@@ -119,18 +120,11 @@ impl RulesFolder {
         &self,
         engine: &Engine,
         revisions: &RulesRevisions,
-    ) -> Result<Verdict, EngineError> {
-        self.take_up(engine, revisions).await.map(|(verdict, _)| verdict)
-    }
-
-    /// The same, with what the files looked like.
-    async fn take_up(
-        &self,
-        engine: &Engine,
-        revisions: &RulesRevisions,
     ) -> Result<(Verdict, Stamps), EngineError> {
-        // Before they are read: what changes meanwhile is seen the next time.
-        let mut stamps = self.stamps([].into_iter());
+        // Which files there are is known only once they have been read. What they look like is taken before they are read
+        // for good: what changes meanwhile is seen the next time.
+        let names = self.read().unwrap_or_default();
+        let stamps = self.stamps(names.iter().map(|(name, _)| name));
         let files = match self.read() {
             Ok(files) => files,
             Err(problem) => {
@@ -138,7 +132,6 @@ impl RulesFolder {
                 return Ok((fall_back(engine, revisions)?, stamps));
             }
         };
-        stamps.extend(self.stamps(files.iter().map(|(name, _)| name)));
         if !files.has_root() {
             engine.set_rules(None);
             tracing::warn!(
@@ -193,47 +186,34 @@ impl RulesFolder {
         Ok((verdict, stamps))
     }
 
-    /// Takes up changes of the files for as long as it is polled.
-    pub(crate) async fn watch(self, engine: Engine, revisions: RulesRevisions, interval: Duration) {
-        let (mut taken_up, mut known) = (None, RULES_ROOTS.map(str::to_owned).to_vec());
+    /// Takes up changes of the files for as long as it is polled. `taken_up` is what they looked like when they were
+    /// loaded.
+    pub(crate) async fn watch(
+        self,
+        engine: Engine,
+        revisions: RulesRevisions,
+        interval: Duration,
+        mut taken_up: Stamps,
+    ) {
         let mut resting = None;
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let seen = self.stamps(known.iter().map(String::as_str));
-            if taken_up.is_none() {
-                // The start has read them.
-                known = self.names(&revisions);
-                taken_up = Some(self.stamps(known.iter().map(String::as_str)));
-                continue;
-            }
-            if taken_up.as_ref() == Some(&seen) {
+            let seen = self.stamps(taken_up.keys().map(String::as_str));
+            if taken_up == seen {
                 resting = None;
-                continue;
-            }
-            if resting.as_ref() != Some(&seen) {
-                resting = Some(seen);
-                continue;
-            }
-            resting = None;
-            match self.take_up(&engine, &revisions).await {
-                Ok((_, stamps)) => {
-                    known = stamps.keys().cloned().collect();
-                    taken_up = Some(stamps);
+            } else if resting.as_ref() == Some(&seen) {
+                resting = None;
+                match self.load(&engine, &revisions).await {
+                    Ok((_, stamps)) => taken_up = stamps,
+                    // It is tried again at the next tick.
+                    Err(error) => tracing::error!(%error, "changed rules could not be put into force"),
                 }
-                // It is tried again at the next tick.
-                Err(error) => tracing::error!(%error, "changed rules could not be put into force"),
+            } else {
+                resting = Some(seen);
             }
         }
-    }
-
-    fn names(&self, revisions: &RulesRevisions) -> Vec<String> {
-        let mut names: Vec<_> = RULES_ROOTS.map(str::to_owned).to_vec();
-        if let Ok(Some(current)) = revisions.current() {
-            names.extend(current.files.iter().map(|(name, _)| name.to_owned()));
-        }
-        names
     }
 
     /// Puts files into the folder, each as a whole or not at all. A root that is not among them is taken away.

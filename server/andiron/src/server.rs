@@ -31,7 +31,7 @@ use crate::config::{ConfigError, Count, Durability, MetricsAccess, RulesLimits, 
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::{Project, SOCKET_FILE};
-use crate::rules_folder::{RulesFolder, Verdict};
+use crate::rules_folder::{RulesFolder, Stamps, Verdict};
 
 /// The document that says that this folder has been served before, so that a key is given away only once.
 const STARTED: &str = "_server/started";
@@ -212,8 +212,9 @@ impl Server {
         let mut listener = None;
         if reach == Reach::Network {
             // Before anybody can ask for anything.
-            self.rules_verdict = Some(self.rules_folder.load(&self.engine, &self.rules).await?);
-            self.watch_rules(settings);
+            let (verdict, seen) = self.rules_folder.load(&self.engine, &self.rules).await?;
+            self.rules_verdict = Some(verdict);
+            self.watch_rules(settings, seen);
             let address = settings.listen;
             let listening = |source| AndironError::Listen { address, source };
             let bound = TcpListener::bind(address).await.map_err(listening)?;
@@ -282,11 +283,10 @@ impl Server {
     }
 
     /// Takes up changes of the rules' files until the server stops.
-    fn watch_rules(&mut self, settings: &Settings) {
-        let watching =
-            self.rules_folder
-                .clone()
-                .watch(self.engine.clone(), self.rules.clone(), settings.rules_reload.0);
+    fn watch_rules(&mut self, settings: &Settings, seen: Stamps) {
+        let (engine, rules) = (self.engine.clone(), self.rules.clone());
+        let interval = settings.rules_reload.0;
+        let watching = self.rules_folder.clone().watch(engine, rules, interval, seen);
         let stopped = self.stopped();
         self.tasks.spawn(async move {
             tokio::select! {
