@@ -5,7 +5,7 @@
 //! nor by changing its mind. Answers are read by the caller and never passed on.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -30,7 +30,8 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Sends requests out.
 pub(crate) struct Outbound {
-    tls: TlsConnector,
+    /// Made when it is first needed: the system's certificates are some hundred files, and most servers never call out.
+    tls: OnceLock<TlsConnector>,
     /// Whether servers in private networks, and plain HTTP, are allowed: for development, and providers of one's own.
     allows_private: bool,
 }
@@ -46,15 +47,21 @@ pub(crate) struct Call<'c> {
 
 impl Outbound {
     pub(crate) fn new(allows_private: bool) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         Self {
-            tls: TlsConnector::from(Arc::new(config)),
+            tls: OnceLock::new(),
             allows_private,
         }
+    }
+
+    fn tls(&self) -> &TlsConnector {
+        self.tls.get_or_init(|| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let config = ClientConfig::builder()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            TlsConnector::from(Arc::new(config))
+        })
     }
 
     /// Sends a request and gives the answer's JSON. The error is for the log.
@@ -87,7 +94,7 @@ impl Outbound {
         if is_tls {
             let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
             let stream = self
-                .tls
+                .tls()
                 .connect(name, stream)
                 .await
                 .map_err(|error| error.to_string())?;
