@@ -20,7 +20,7 @@ use crate::committer::{Committer, Prepare, Prepared};
 use crate::engine::Shared;
 use crate::idempotency::{self, Idempotency};
 use crate::indexes::IndexSet;
-use crate::rules::{Judge, ReadDocument};
+use crate::rules::{Judge, ReadDocument, RulesInForce};
 use crate::{Caller, Engine, EngineError};
 
 pub use self::outcome::{Committed, WriteOutcome};
@@ -39,6 +39,8 @@ struct Request {
     time: Timestamp,
     idempotency: Option<Idempotency>,
     permit: Permit,
+    /// The rules by which somebody else than [`Request::permit`] has judged it: it is not applied under others.
+    rests_on: Option<Arc<RulesInForce>>,
 }
 
 impl Engine {
@@ -62,7 +64,7 @@ impl Engine {
             Some(key) => Some(Idempotency::new(caller, key, &body)?),
             None => None,
         };
-        self.commit_permitted(body, time, idempotency, permit).await
+        self.commit_permitted(body, time, idempotency, permit, None).await
     }
 
     /// Creates a document with a generated id. A retry with the same idempotency key is answered with the id that the
@@ -93,7 +95,18 @@ impl Engine {
             writes: vec![write],
             ..CommitBody::default()
         };
-        self.commit_permitted(body, time, idempotency, permit).await
+        self.commit_permitted(body, time, idempotency, permit, None).await
+    }
+
+    /// Applies a commit of the server's own that these rules have let through, unless others are in force by then.
+    pub(crate) async fn commit_resting_on(
+        &self,
+        body: CommitBody,
+        rules: Option<Arc<RulesInForce>>,
+    ) -> Result<Committed, EngineError> {
+        let time = self.now();
+        let permit = authorize(&self.shared, &Caller::System, accesses(&body), time)?;
+        self.commit_permitted(body, time, None, permit, rules).await
     }
 
     /// Applies a commit whose every part is in the permit.
@@ -103,12 +116,14 @@ impl Engine {
         time: Timestamp,
         idempotency: Option<Idempotency>,
         permit: Permit,
+        rests_on: Option<Arc<RulesInForce>>,
     ) -> Result<Committed, EngineError> {
         let request = Arc::new(Request {
             body,
             time,
             idempotency,
             permit,
+            rests_on,
         });
         let prepared = {
             let indexes = self.shared.indexes.load();
@@ -137,6 +152,7 @@ pub(crate) fn commit_blocking(
         time,
         idempotency: None,
         permit,
+        rests_on: None,
     });
     let prepared = {
         let indexes = shared.indexes.load();
@@ -181,6 +197,14 @@ fn prepare_first(
 /// What the writer calls when the state has moved on.
 fn prepare_again(request: Arc<Request>) -> Prepare {
     Box::new(move |snapshot, indexes, rules| {
+        if let Some(rests_on) = &request.rests_on
+            && !rules.is_some_and(|rules| Arc::ptr_eq(rests_on, rules))
+        {
+            return Err(EngineError::Aborted {
+                detail: "the rules have changed since it was judged".to_owned(),
+                path: None,
+            });
+        }
         let judge = request
             .permit
             .judge()
@@ -353,7 +377,9 @@ fn prepare(
     Ok(Prepared::Commit {
         commit,
         index_epoch: indexes.epoch(),
-        judged_by: judge.map(|judge| Arc::clone(judge.rules())),
+        judged_by: judge
+            .map(|judge| Arc::clone(judge.rules()))
+            .or_else(|| request.rests_on.clone()),
         bytes,
         request_time: request.time,
         answer: Box::new(move |version| outcomes.at(version)),

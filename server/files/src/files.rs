@@ -195,7 +195,6 @@ impl Files {
             guard.check(before.as_ref())?;
             let Some(before) = before else { return Ok(false) };
             let body = CommitBody {
-                reads: permit.reads,
                 writes: vec![
                     Write {
                         path: name.document()?,
@@ -206,7 +205,7 @@ impl Files {
                 ],
                 ..CommitBody::default()
             };
-            match self.engine().commit(&Caller::System, body, None).await {
+            match self.engine().commit_with_permit(permit, body).await {
                 Ok(_) => return Ok(true),
                 Err(error) if is_conflict(&error) => {}
                 Err(error) => return Err(error.into()),
@@ -267,11 +266,10 @@ impl Files {
         }];
         writes.extend(others);
         let body = CommitBody {
-            reads: permit.reads,
             writes,
             ..CommitBody::default()
         };
-        Ok(self.engine().commit(&Caller::System, body, None).await?.version)
+        Ok(self.engine().commit_with_permit(permit, body).await?.version)
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use andiron_protocol::{DocumentPath, Map, Read};
+use andiron_protocol::{CommitBody, DocumentPath, Map, Read};
 use andiron_rules::evaluate::{Decision, Denial, Fault, Method, Request, Target};
 
 use super::judge::{ROUNDS_MAX, undecided};
-use super::{AccessDenied, Judge, Known};
+use super::{AccessDenied, Judge, Known, RulesInForce};
 use crate::access::Access;
+use crate::commit::Committed;
 use crate::engine::Shared;
 use crate::{Caller, Engine, EngineError};
 
@@ -46,12 +47,14 @@ pub struct FileOperation<'a> {
     pub unknown: &'a [&'a str],
 }
 
-/// That an operation may go on.
+/// That an operation may go on. What changes something goes to [`Engine::commit_with_permit`] with it.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct FilePermit {
-    /// The documents that the rules looked up, to be among the reads of the commit that does it.
-    pub reads: Vec<Read>,
+    /// The documents that the rules looked up.
+    reads: Vec<Read>,
+    /// The rules that judged; `None` for those who pass every rule.
+    rules: Option<Arc<RulesInForce>>,
 }
 
 /// One caller, one moment and one revision of the rules, for any number of files.
@@ -72,6 +75,22 @@ impl Engine {
             shared: Arc::clone(&self.shared),
             judge: permit.judge().cloned(),
         })
+    }
+}
+
+impl Engine {
+    /// Applies what a file operation does to the documents about files, if all that its permit rests on still holds when
+    /// it is applied: the rules that judged, and every document that they looked up.
+    ///
+    /// # Errors
+    /// [`EngineError::Aborted`] if it does not: then the operation is to be judged again. Else as [`Engine::commit`].
+    pub async fn commit_with_permit(
+        &self,
+        permit: FilePermit,
+        mut body: CommitBody,
+    ) -> Result<Committed, EngineError> {
+        body.reads.extend(permit.reads);
+        self.commit_resting_on(body, permit.rules).await
     }
 }
 
@@ -102,8 +121,10 @@ impl FileJudge {
         let mut known = Known::default();
         for _ in 0..ROUNDS_MAX {
             match judge.rules().ruleset().decide(&request, known.documents()) {
-                Decision::Allow(_) => return Ok(permit(&known)),
-                Decision::Deny(denial) if is_open(&denial, operation.unknown) => return Ok(permit(&known)),
+                Decision::Allow(_) => return Ok(permit(judge, &known)),
+                Decision::Deny(denial) if is_open(&denial, operation.unknown) => {
+                    return Ok(permit(judge, &known));
+                }
                 Decision::Deny(denial) => {
                     let on = format!("b/{}/o/{}", operation.bucket, operation.name);
                     return Err(AccessDenied::new(judge.rules(), method, &on, &denial).into());
@@ -127,13 +148,14 @@ impl FileMethod {
     }
 }
 
-fn permit(known: &Known) -> FilePermit {
+fn permit(judge: &Judge, known: &Known) -> FilePermit {
     let reads = known.versions().iter().map(|(path, version)| Read {
         path: path.clone(),
         version: *version,
     });
     FilePermit {
         reads: reads.collect(),
+        rules: Some(Arc::clone(judge.rules())),
     }
 }
 

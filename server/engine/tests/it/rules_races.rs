@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use andiron_engine::{Committed, EngineError};
-use andiron_protocol::{ErrorCode, Version};
+use andiron_engine::{Committed, EngineError, FileMethod, FileOperation};
+use andiron_protocol::{ErrorCode, Map, Version};
 use andiron_store::memory::MemoryStore;
 use andiron_store::{Group, Snapshot, Store, StoreError};
 use parking_lot::{Condvar, Mutex};
 use serde_json::{Value as Json, json};
 
-use crate::rules_support::{page, rules, user};
+use crate::rules_support::{page, rules, user, whole_rules};
 use crate::support::{OWNER, TestEngine, commit_body, document_path};
 
 /// Whoever has a role may write; the look-up is the only thing that tells.
@@ -209,6 +209,44 @@ async fn rules_that_change_between_judgement_and_commit_judge_the_commit() {
     store.release();
     assert_eq!(code(begun.await), Some(ErrorCode::PermissionDenied));
     assert_eq!(test.data("posts/p"), json!({"n": 2}));
+}
+
+#[tokio::test]
+async fn a_permit_for_a_file_ends_with_the_rules_that_gave_it() {
+    let (store, test) = held().await;
+    let storage = |condition: &str| {
+        whole_rules(
+            condition,
+            &format!(
+                "rules_version = '2';\nservice firebase.storage {{ match /b/{{b}}/o/{{n=**}} {{ \
+                 allow create: if {condition}; }} }}\n"
+            ),
+        )
+    };
+    test.engine.set_rules(Some(storage("request.auth != null")));
+    let permit = || {
+        let judge = test.engine.file_judge(&user("alice")).unwrap();
+        judge
+            .decide(FileOperation {
+                method: FileMethod::Create,
+                bucket: "b",
+                name: "n",
+                before: None,
+                after: Some(&Map::new()),
+                unknown: &[],
+            })
+            .unwrap()
+    };
+    let note = |id: &str| commit_body(json!({"writes": [{"set": format!("notes/{id}"), "data": {}}]}));
+    let late = begin(test.engine.commit_with_permit(permit(), note("late"))).await;
+    test.engine.set_rules(Some(storage("request.auth.uid == 'bob'")));
+    store.release();
+    assert_eq!(code(late.await), Some(ErrorCode::Aborted));
+    assert_eq!(test.data("notes/late"), Json::Null);
+
+    test.engine.set_rules(Some(storage("request.auth != null")));
+    let in_time = test.engine.commit_with_permit(permit(), note("in-time")).await;
+    assert_eq!(code(in_time), None);
 }
 
 #[tokio::test]
