@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use andiron_testkit::ServerProcess;
 use http::Method;
+use tokio::sync::watch;
 
 use crate::{program, run};
 
+/// How long uploads may take that have to be done.
+const PATIENCE: Duration = Duration::from_secs(60);
 const CYCLES: u32 = 8;
 const CLIENTS: u32 = 3;
 /// Larger than what is written at once, so that kills come between the parts of a file.
@@ -28,8 +31,10 @@ async fn a_kill_in_the_middle_of_uploads_leaves_the_file_of_before_or_the_new_on
     for cycle in 0..CYCLES {
         let api = server.anonymous().with_key(key.trim());
         let mut clients = Vec::new();
+        let (uploaded, mut uploads) = watch::channel(0);
         for client in 0..CLIENTS {
             let (api, mut number) = (api.clone(), next[client as usize]);
+            let uploaded = uploaded.clone();
             clients.push(tokio::spawn(async move {
                 let target = format!("/api/v1/files/crash/{client}");
                 let mut last = None;
@@ -43,10 +48,13 @@ async fn a_kill_in_the_middle_of_uploads_leaves_the_file_of_before_or_the_new_on
                     }
                     last = Some(number);
                     number += 1;
+                    uploaded.send_modify(|uploaded| *uploaded += 1);
                 }
             }));
         }
-        tokio::time::sleep(Duration::from_millis(u64::from(150 + cycle * 97))).await;
+        // Each time somewhere else in the uploads that are under way by then.
+        let enough = uploads.wait_for(|uploaded| *uploaded >= 2 + 3 * cycle);
+        tokio::time::timeout(PATIENCE, enough).await.unwrap().unwrap();
         server.kill();
         for (client, task) in clients.into_iter().enumerate() {
             let (last, from) = task.await.unwrap();

@@ -10,14 +10,15 @@ use andiron_engine::{
     Surroundings,
 };
 use andiron_protocol::{
-    CommitBody, Document, DocumentPath, ErrorCode, Map, Precondition, Query, Version, Write, WriteKind,
-    arbitrary, data_from_json,
+    CommitBody, Document, DocumentPath, ErrorCode, Map, Precondition, Query, Value, Version, Write,
+    WriteKind, arbitrary, data_from_json,
 };
 use andiron_store::Store;
 use andiron_store::memory::MemoryStore;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value as Json;
+use tokio::sync::watch;
 
 use crate::query_naive::{Documents, naive};
 use crate::rules_naive::{ruleset, visible};
@@ -26,6 +27,9 @@ use crate::support::OWNER;
 
 /// How long anything may take that has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many commits a client lets pass that stalls.
+const STALL_COMMITS: u64 = 3;
 
 /// What a client does between messages.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +220,7 @@ impl Client {
         }
     }
 
-    async fn play(&mut self, moves: &[Move]) {
+    async fn play(&mut self, moves: &[Move], mut written: watch::Receiver<u64>) {
         for step in moves {
             match step {
                 Move::Take(messages) => {
@@ -226,7 +230,11 @@ impl Client {
                 }
                 Move::Reconnect => self.connect(true),
                 Move::Forget => self.connect(false),
-                Move::Stall => tokio::time::sleep(Duration::from_millis(3)).await,
+                Move::Stall => {
+                    let until = *written.borrow() + STALL_COMMITS;
+                    // An error: nobody writes any more.
+                    let _ = written.wait_for(|written| *written >= until).await;
+                }
                 Move::Mark => self.connection.mark(),
             }
         }
@@ -253,10 +261,17 @@ impl Client {
     }
 }
 
-async fn write(engine: &Engine, commits: Vec<Written>) {
-    for commit in commits {
+/// Writes commits, each once the feed has taken the one before for a step of its own, so that those who listen see the
+/// states between.
+async fn write(engine: &Engine, writer: usize, commits: Vec<Written>, written: watch::Sender<u64>) {
+    let pace: DocumentPath = format!("pace/{writer}").parse().unwrap();
+    let feed = engine.live();
+    let target = LiveTarget::Document(pace.clone());
+    feed.listen(0, &OWNER, target, None).unwrap();
+    for (number, commit) in commits.into_iter().enumerate() {
         let mut writes: BTreeMap<DocumentPath, Write> = BTreeMap::new();
-        for (path, data) in commit {
+        let beat = Map::from([("n".to_owned(), Value::Integer(number as i64))]);
+        for (path, data) in commit.into_iter().chain([(pace.clone(), Some(beat))]) {
             let kind = data.map_or(WriteKind::Delete, |data| WriteKind::Set(data.into()));
             let precondition = Precondition::None;
             writes.insert(
@@ -272,9 +287,20 @@ async fn write(engine: &Engine, commits: Vec<Written>) {
             writes: writes.into_values().collect(),
             ..CommitBody::default()
         };
-        engine.commit(&OWNER, body, None).await.unwrap();
-        // So that those who listen see states between.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        let version = engine.commit(&OWNER, body, None).await.unwrap().version;
+        let stepped = async {
+            loop {
+                match feed.next().await.expect("the engine is open") {
+                    LiveMessage::Changes(changes) if changes.version >= version => return,
+                    LiveMessage::Changes(_) => {}
+                    LiveMessage::Ended { error, .. } => panic!("{error}"),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, stepped)
+            .await
+            .expect("the feed gets there");
+        written.send_modify(|written| *written += 1);
     }
 }
 
@@ -348,16 +374,20 @@ async fn check(world: World) {
             (Client::new(&engine, caller, queries), moves.clone())
         })
         .collect();
+    let written = watch::Sender::new(0);
     let writers: Vec<_> = world
         .writers
         .into_iter()
-        .map(|commits| {
-            let engine = engine.clone();
-            tokio::spawn(async move { write(&engine, commits).await })
+        .enumerate()
+        .map(|(writer, commits)| {
+            let (engine, written) = (engine.clone(), written.clone());
+            tokio::spawn(async move { write(&engine, writer, commits, written).await })
         })
         .collect();
+    let progress = written.subscribe();
+    drop(written);
     for (client, moves) in &mut clients {
-        client.play(moves).await;
+        client.play(moves, progress.clone()).await;
     }
     for writer in writers {
         writer.await.unwrap();

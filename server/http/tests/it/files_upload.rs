@@ -301,8 +301,9 @@ async fn bytes_that_no_file_names_are_collected_once_they_are_old() {
 
 #[tokio::test]
 async fn an_upload_may_take_longer_than_a_request_and_pause_no_longer_than_a_body() {
+    const REQUEST_TIME: std::time::Duration = std::time::Duration::from_millis(50);
     let options = andiron_http::HttpOptions {
-        request_timeout: std::time::Duration::from_millis(50),
+        request_timeout: REQUEST_TIME,
         ..andiron_http::HttpOptions::default()
     };
     let server = Server::with(options).await;
@@ -314,8 +315,12 @@ async fn an_upload_may_take_longer_than_a_request_and_pause_no_longer_than_a_bod
     tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
         .await
         .unwrap();
-    for byte in b"12345" {
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    let begun = std::time::Instant::now();
+    for (number, byte) in (1..).zip(b"12345") {
+        // Other requests pass by meanwhile, until the upload has taken much longer than one of them may.
+        while begun.elapsed() < REQUEST_TIME * number {
+            assert_eq!(server.send(Request::get("/healthz")).await.status, 200);
+        }
         tokio::io::AsyncWriteExt::write_all(&mut stream, &[*byte])
             .await
             .unwrap();
