@@ -39,3 +39,4 @@ mod log;
 mod query;
 mod reference;
 mod stream;
+mod timing;
