@@ -11,9 +11,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::auth::me::AccountJson;
+use super::auth::account as account_answer;
 use super::auth::session::SessionsJson;
-use super::auth::{read_body, read_plain, signed_in};
+use super::auth::{EmailBody, NothingBody, read_body, read_plain, signed_in};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::CallerOf;
@@ -140,8 +140,7 @@ pub(crate) async fn create_account(
         disabled: body.disabled,
     };
     let account = app.accounts.create(&caller, new, &client).await?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::CREATED, &AccountJson { account }))
+    Ok(account_answer(StatusCode::CREATED, &account))
 }
 
 /// Get an account
@@ -162,8 +161,7 @@ pub(crate) async fn get_account(
     check_admin(&caller)?;
     read_plain(&app, request)?;
     let account = app.accounts.account(&uid)?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::OK, &AccountJson { account }))
+    Ok(account_answer(StatusCode::OK, &account))
 }
 
 /// Change an account
@@ -222,8 +220,7 @@ pub(crate) async fn change_account(
         .accounts
         .change_account(&caller, &uid, change, &client)
         .await?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::OK, &AccountJson { account }))
+    Ok(account_answer(StatusCode::OK, &account))
 }
 
 /// Delete an account
@@ -284,8 +281,7 @@ pub(crate) async fn set_claims(
         .accounts
         .change_account(&caller, &uid, change, &client)
         .await?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::OK, &AccountJson { account }))
+    Ok(account_answer(StatusCode::OK, &account))
 }
 
 /// List an account's sessions
@@ -327,14 +323,10 @@ pub(crate) async fn sign_out_account(
     request: Request,
 ) -> Result<Response, ApiError> {
     check_admin(&caller)?;
-    let (Nothing {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) = read_body(&app, request).await?;
     app.accounts.sign_out_account(&caller, &uid, &client).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// Act as an account
 ///
@@ -356,7 +348,7 @@ pub(crate) async fn impersonate(
     request: Request,
 ) -> Result<Response, ApiError> {
     check_admin(&caller)?;
-    let (Nothing {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) = read_body(&app, request).await?;
     let answer = app.accounts.impersonate(&caller, &uid, &client).await?;
     Ok(signed_in(StatusCode::OK, &answer))
 }
@@ -440,7 +432,7 @@ pub(crate) async fn rotate_signing_key(
     request: Request,
 ) -> Result<Response, ApiError> {
     check_admin(&caller)?;
-    let (Nothing {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) = read_body(&app, request).await?;
     app.accounts.rotate_signing_key(&caller, &client).await?;
     Ok(signing_keys(&app))
 }
@@ -539,14 +531,9 @@ pub(crate) async fn send_test_mail(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: String,
-    }
     check_admin(&caller)?;
-    let (body, _) = read_body::<Body>(&app, request).await?;
-    let email = EmailAddress::parse(&body.email)?;
+    let (body, _) = read_body::<EmailBody>(&app, request).await?;
+    let email = body.address()?;
     app.accounts.send_test_mail(&email).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
@@ -568,18 +555,13 @@ pub(crate) async fn invite(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: String,
-    }
     #[derive(Serialize)]
     struct Invited<'i> {
         code: Option<&'i str>,
     }
     check_admin(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
-    let email = EmailAddress::parse(&body.email)?;
+    let (body, client) = read_body::<EmailBody>(&app, request).await?;
+    let email = body.address()?;
     let code = app.accounts.invite(&caller, &email, &client).await?;
     let code = code.as_ref().map(andiron_auth::SecretText::expose);
     Ok(answer::json_of(StatusCode::CREATED, &Invited { code }))

@@ -10,14 +10,16 @@ pub(crate) mod session;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;
 
-use andiron_auth::{AccountView, ClientInfo, SecondFactorDue, SessionTokens, SignInOutcome, SignedIn};
+use andiron_auth::{
+    Account, AccountView, ClientInfo, EmailAddress, SecondFactorDue, SessionTokens, SignInOutcome, SignedIn,
+};
 use andiron_protocol::Timestamp;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::answer;
 use crate::app::AppRef;
@@ -46,6 +48,43 @@ pub(crate) fn read_plain(app: &AppRef, request: Request) -> Result<(Parts, Clien
     Parameters::read(parts.uri.query(), &[])?;
     let client = client_info(&app.options, &parts);
     Ok((parts, client))
+}
+
+/// A body that says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NothingBody {}
+
+/// A body that is an address.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmailBody {
+    /// As it was typed: what cannot be an address is answered as one that nobody has.
+    pub(crate) email: String,
+}
+
+impl EmailBody {
+    /// The address, where one that cannot be is refused.
+    pub(crate) fn address(&self) -> Result<EmailAddress, ApiError> {
+        Ok(EmailAddress::parse(&self.email)?)
+    }
+}
+
+/// A body that is a code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodeBody {
+    pub(crate) code: String,
+}
+
+/// An account as it stands in answers.
+pub(crate) fn account(status: StatusCode, account: &Account) -> Response {
+    #[derive(Serialize)]
+    struct AccountJson<'a> {
+        account: AccountView<'a>,
+    }
+    let account = account.view();
+    answer::json_of(status, &AccountJson { account })
 }
 
 /// A session's tokens as they stand in answers.

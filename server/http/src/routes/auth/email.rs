@@ -1,12 +1,11 @@
 //! What mails are for: confirming and changing an address, signing in by a link or a code.
 
-use andiron_auth::EmailAddress;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{accepted, outcome, read_body};
+use super::{CodeBody, EmailBody, NothingBody, accepted, outcome, read_body};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -29,11 +28,8 @@ pub(crate) async fn verify(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {}
     let user = account_of(&caller)?;
-    let (Body {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) = read_body(&app, request).await?;
     app.accounts.request_verification(user, &client).await?;
     Ok(accepted())
 }
@@ -51,12 +47,7 @@ pub(crate) async fn verify(
     responses((status = 204, description = "Done"))
 )]
 pub(crate) async fn confirm(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        code: String,
-    }
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<CodeBody>(&app, request).await?;
     app.accounts.confirm_email(&body.code, &client).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
@@ -78,14 +69,9 @@ pub(crate) async fn change(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: String,
-    }
     let user = account_of(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
-    let email = EmailAddress::parse(&body.email)?;
+    let (body, client) = read_body::<EmailBody>(&app, request).await?;
+    let email = body.address()?;
     app.accounts.request_email_change(user, &email, &client)?;
     Ok(accepted())
 }
@@ -102,12 +88,7 @@ pub(crate) async fn change(
     responses((status = 202, description = "If such an account may sign in, a mail is on its way", body = schemas::Nothing))
 )]
 pub(crate) async fn link(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: String,
-    }
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<EmailBody>(&app, request).await?;
     app.accounts.request_sign_in_link(&body.email, &client)?;
     Ok(accepted())
 }
@@ -124,12 +105,7 @@ pub(crate) async fn link(State(app): State<AppRef>, request: Request) -> Result<
     responses((status = 200, description = "The account and its session, or that a second factor is due", body = schemas::SignInOutcome))
 )]
 pub(crate) async fn confirm_link(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        code: String,
-    }
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<CodeBody>(&app, request).await?;
     let answer = app.accounts.sign_in_by_link(&body.code, &client).await?;
     Ok(outcome(&answer))
 }
@@ -146,12 +122,7 @@ pub(crate) async fn confirm_link(State(app): State<AppRef>, request: Request) ->
     responses((status = 202, description = "If such an account may sign in, a mail is on its way", body = schemas::Nothing))
 )]
 pub(crate) async fn code(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: String,
-    }
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<EmailBody>(&app, request).await?;
     app.accounts.request_sign_in_code(&body.email, &client)?;
     Ok(accepted())
 }

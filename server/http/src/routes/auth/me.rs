@@ -1,10 +1,9 @@
 //! The caller's own account: `me` and its export.
 
-use andiron_auth::{AccountView, ProfileChange};
+use andiron_auth::ProfileChange;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
 
 use super::{read_body, read_plain};
 use crate::answer;
@@ -12,12 +11,6 @@ use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
 use crate::openapi::account_schemas as schemas;
 use crate::problem::ApiError;
-
-/// An account as it stands in answers.
-#[derive(Serialize)]
-pub(crate) struct AccountJson<'a> {
-    pub(crate) account: AccountView<'a>,
-}
 
 /// Get the caller's account
 #[utoipa::path(
@@ -35,8 +28,7 @@ pub(crate) async fn get_me(
     let user = account_of(&caller)?;
     read_plain(&app, request)?;
     let account = app.accounts.account(&user.uid)?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::OK, &AccountJson { account }))
+    Ok(super::account(StatusCode::OK, &account))
 }
 
 /// Change the caller's profile
@@ -58,8 +50,7 @@ pub(crate) async fn change_me(
     let user = account_of(&caller)?;
     let (change, _) = read_body::<ProfileChange>(&app, request).await?;
     let account = app.accounts.change_profile(&user.uid, change).await?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::OK, &AccountJson { account }))
+    Ok(super::account(StatusCode::OK, &account))
 }
 
 /// Delete the caller's account

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::{read_body, signed_in};
+use super::{CodeBody, NothingBody, read_body, signed_in};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -55,16 +55,13 @@ pub(crate) async fn enrol_totp(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {}
     #[derive(Serialize)]
     struct Enrolment<'e> {
         secret: &'e str,
         uri: &'e str,
     }
     let user = account_of(&caller)?;
-    let (Body {}, _) = read_body(&app, request).await?;
+    let (NothingBody {}, _) = read_body(&app, request).await?;
     let enrolment = app.accounts.enrol_totp(user).await?;
     Ok(answer::json_of(
         StatusCode::OK,
@@ -92,18 +89,13 @@ pub(crate) async fn confirm_totp(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        code: String,
-    }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Codes<'c> {
         recovery_codes: Vec<&'c str>,
     }
     let user = account_of(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<CodeBody>(&app, request).await?;
     let codes = app.accounts.confirm_totp(user, &body.code, &client).await?;
     let codes: Vec<_> = codes.0.iter().map(SecretText::expose).collect();
     Ok(answer::json_of(
@@ -130,13 +122,8 @@ pub(crate) async fn disable_totp(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        code: String,
-    }
     let user = account_of(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<CodeBody>(&app, request).await?;
     app.accounts.disable_totp(user, &body.code, &client).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::me::AccountJson;
 use super::{outcome, read_body, read_plain};
 use crate::answer;
 use crate::app::AppRef;
@@ -232,6 +231,5 @@ pub(crate) async fn unlink(
     let user = account_of(&caller)?;
     let (_, client) = read_plain(&app, request)?;
     let account = app.accounts.unlink_provider(user, &provider, &client).await?;
-    let account = account.view();
-    Ok(answer::json_of(StatusCode::OK, &AccountJson { account }))
+    Ok(super::account(StatusCode::OK, &account))
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{accepted, read_body};
+use super::{EmailBody, accepted, read_body};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -62,12 +62,7 @@ pub(crate) async fn change_password(
     responses((status = 202, description = "If there is such an account, a mail is on its way", body = schemas::Nothing))
 )]
 pub(crate) async fn reset(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: String,
-    }
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = read_body::<EmailBody>(&app, request).await?;
     app.accounts.request_password_reset(&body.email, &client)?;
     Ok(accepted())
 }

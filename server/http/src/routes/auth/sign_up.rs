@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{read_body, signed_in};
+use super::{NothingBody, read_body, signed_in};
 use crate::app::AppRef;
 use crate::caller::CallerOf;
 use crate::openapi::account_schemas as schemas;
@@ -63,10 +63,7 @@ pub(crate) async fn sign_up(
     responses((status = 201, description = "The account and its session", body = schemas::SignedIn))
 )]
 pub(crate) async fn anonymous(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {}
-    let (Body {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) = read_body(&app, request).await?;
     let answer = app.accounts.sign_up_anonymously(&client).await?;
     Ok(signed_in(StatusCode::CREATED, &answer))
 }
