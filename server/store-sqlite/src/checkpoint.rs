@@ -2,7 +2,8 @@
 //!
 //! SQLite would do it in the commit that makes the log too long, and that commit would wait for it. Here the thread
 //! first moves what there is while commits go on, then holds the writer back for the short rest that was added
-//! meanwhile: only a log that has been moved completely is begun anew, else it would grow without end.
+//! meanwhile: only a log that has been moved completely is begun anew, else it would grow without end. Should the
+//! thread fall far behind the writer, the next group waits for it.
 //!
 //! SQLite's own automatism also keeps a failed sync to itself. The log may then be overwritten though the database
 //! never reached the disk, so here such a failure ends all writing.
@@ -26,6 +27,8 @@ const DOING: &str = "moving the write-ahead log into the database";
 const PASSES_MAX: usize = 3;
 /// The rest is short if it is less than this part of what causes the log to be moved.
 const REST_FRACTION: u64 = 8;
+/// The next group waits when the log has grown by so many times what causes it to be moved, and was not.
+const OVERDUE_FACTOR: u64 = 4;
 
 /// When the log is to be moved, and the means to have it done.
 pub(crate) struct Checkpoints {
@@ -35,15 +38,19 @@ pub(crate) struct Checkpoints {
     written: Arc<AtomicU64>,
     /// Pages that the log had when it was last moved.
     attempted: AtomicU64,
-    signal: Mutex<Signal>,
+    stage: Mutex<Stage>,
+    /// Tells the thread of a new stage.
     wake: Condvar,
+    /// Tells the writer that an attempt has ended.
+    attempt_ended: Condvar,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Signal {
+enum Stage {
     #[default]
     Idle,
     Requested,
+    Moving,
     Stopped,
 }
 
@@ -53,8 +60,9 @@ impl Checkpoints {
             pages: pages.max(1),
             written: Arc::default(),
             attempted: AtomicU64::new(0),
-            signal: Mutex::default(),
+            stage: Mutex::default(),
             wake: Condvar::new(),
+            attempt_ended: Condvar::new(),
         }
     }
 
@@ -77,33 +85,58 @@ impl Checkpoints {
             // The log has been begun anew.
             self.attempted.store(0, Ordering::Relaxed);
         } else if written - attempted >= self.pages {
-            self.send(Signal::Requested);
+            let mut stage = self.stage.lock();
+            if *stage == Stage::Idle {
+                *stage = Stage::Requested;
+                self.wake.notify_one();
+            }
         }
     }
 
-    fn send(&self, signal: Signal) {
-        let mut current = self.signal.lock();
-        if *current != Signal::Stopped {
-            *current = signal;
-            self.wake.notify_one();
+    /// Called before a group, by whoever does not hold the writer: waits for an attempt that is long overdue. It ends
+    /// whether or not the log could be moved, so nobody who reads for long can stop the writer.
+    pub(crate) fn wait_if_overdue(&self) {
+        if !self.is_overdue() {
+            return;
         }
+        let mut stage = self.stage.lock();
+        while matches!(*stage, Stage::Requested | Stage::Moving) && self.is_overdue() {
+            self.attempt_ended.wait(&mut stage);
+        }
+    }
+
+    fn is_overdue(&self) -> bool {
+        let written = self.written.load(Ordering::Relaxed);
+        let attempted = self.attempted.load(Ordering::Relaxed);
+        written.saturating_sub(attempted) >= self.pages * OVERDUE_FACTOR
     }
 
     /// Waits for work; `false` when there will be none any more.
     fn wait(&self) -> bool {
-        let mut signal = self.signal.lock();
-        while *signal == Signal::Idle {
-            self.wake.wait(&mut signal);
+        let mut stage = self.stage.lock();
+        while *stage == Stage::Idle {
+            self.wake.wait(&mut stage);
         }
-        if *signal == Signal::Requested {
-            *signal = Signal::Idle;
+        if *stage == Stage::Requested {
+            *stage = Stage::Moving;
         }
-        *signal != Signal::Stopped
+        *stage != Stage::Stopped
+    }
+
+    fn stop(&self) {
+        *self.stage.lock() = Stage::Stopped;
+        self.wake.notify_all();
+        self.attempt_ended.notify_all();
     }
 
     fn note_attempt(&self) {
         self.attempted
             .store(self.written.load(Ordering::Relaxed), Ordering::Relaxed);
+        let mut stage = self.stage.lock();
+        if *stage == Stage::Moving {
+            *stage = Stage::Idle;
+        }
+        self.attempt_ended.notify_all();
     }
 }
 
@@ -132,7 +165,7 @@ impl Checkpointer {
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        self.shared.checkpoints.send(Signal::Stopped);
+        self.shared.checkpoints.stop();
         if let Some(thread) = self.thread.take() {
             // A panic of the thread has been printed; there is nothing left for it to do.
             let _ = thread.join();
@@ -141,6 +174,7 @@ impl Drop for Checkpointer {
 }
 
 fn run(shared: &Shared, connection: &Connection) {
+    let _stop = StopAtEnd(&shared.checkpoints);
     while shared.checkpoints.wait() {
         if shared.poison.is_set() {
             return;
@@ -150,6 +184,15 @@ fn run(shared: &Shared, connection: &Connection) {
         if let Err(error) = moved {
             report(shared, error);
         }
+    }
+}
+
+/// However the thread ends, nobody waits for it afterwards.
+struct StopAtEnd<'c>(&'c Checkpoints);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

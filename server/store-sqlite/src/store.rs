@@ -149,6 +149,7 @@ impl Store for SqliteStore {
 
     fn begin(&self) -> Result<Box<dyn Group + '_>, StoreError> {
         let writer = self.shared.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        self.shared.checkpoints.wait_if_overdue();
         let connection = writer.lock();
         self.shared.poison.check()?;
         Ok(Box::new(SqliteGroup::begin(&self.shared, connection)?))

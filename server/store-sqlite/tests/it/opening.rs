@@ -211,9 +211,9 @@ fn the_log_is_begun_anew_under_constant_writing_and_reading() {
         assert!(data(&store, "a/0").is_some());
         longest = longest.max(log.metadata().unwrap().len());
     }
-    // Ten megabytes and more were written; that the other thread is late now and then may cost some of the bound.
+    // Ten megabytes and more were written. However late the other thread is, the writer does not outrun it further.
     assert!(
-        longest < 16 * checkpoint_bytes,
+        longest < 6 * checkpoint_bytes,
         "the log has grown to {longest} bytes"
     );
 }
