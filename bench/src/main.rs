@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use andiron_bench::{
     BenchError, hello,
+    live::LiveScenario,
     report::{self, Report},
     suite::{self, Plan},
     workload::Workload,
@@ -25,7 +26,8 @@ struct Arguments {
     /// Leave PocketBase its log of every request, which costs it some 15 %
     #[arg(long)]
     peer_log: bool,
-    /// What to measure: create, read, read-changing, list, patch, mixed, start, grow; default: all but grow
+    /// What to measure: create, read, read-changing, list, patch, mixed, start, grow; fan-out, flat, idle, stalled, or
+    /// all four as live; default: all but grow
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
     /// Numbers of connections
@@ -93,16 +95,21 @@ fn measure(arguments: &Arguments) -> Result<(), BenchError> {
 }
 
 fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
-    let (mut workloads, mut start, mut grow) = (Vec::new(), false, arguments.grow);
+    let (mut workloads, mut live, mut start, mut grow) = (Vec::new(), Vec::new(), false, arguments.grow);
     for name in &arguments.only {
         match name.as_str() {
             "start" => start = true,
             "grow" => grow = true,
-            name => workloads.push(name.parse()?),
+            "live" => live.extend(LiveScenario::ALL),
+            name => match LiveScenario::ALL.into_iter().find(|scenario| scenario.name() == name) {
+                Some(scenario) => live.push(scenario),
+                None => workloads.push(name.parse()?),
+            },
         }
     }
     if arguments.only.is_empty() {
         workloads.extend(Workload::ALL);
+        live.extend(LiveScenario::ALL);
         start = true;
     }
     if arguments.connections.contains(&0)
@@ -124,6 +131,7 @@ fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
         pocketbase: arguments.pocketbase.clone(),
         peer_log: arguments.peer_log,
         workloads,
+        live,
         connections: arguments.connections.clone(),
         start,
         grow,

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::{
+    live::LiveReport,
     load::Measured,
     machine::{Machine, Source},
     process::Memory,
@@ -32,6 +33,8 @@ pub struct Report {
     pub generator: Vec<Floor>,
     /// A measurement of one server each.
     pub cells: Vec<Cell>,
+    /// What listening costs.
+    pub live: LiveReport,
     /// Andiron's costs at several sizes; empty if they were not asked for.
     pub growth: Vec<Growth>,
 }
@@ -234,6 +237,7 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
     write_servers(report, out)?;
     write_floors(report, out)?;
     write_cells(report, out)?;
+    write_live(&report.live, out)?;
     write_growth(report, out)
 }
 
@@ -348,6 +352,23 @@ fn write_cells(report: &Report, out: &mut String) -> std::fmt::Result {
                 fraction(own.server_cpu_us, other.server_cpu_us),
             )?;
         }
+    }
+    Ok(())
+}
+
+fn write_live(report: &LiveReport, out: &mut String) -> std::fmt::Result {
+    let lines = report
+        .fan_out
+        .iter()
+        .map(ToString::to_string)
+        .chain(report.flat.iter().map(ToString::to_string))
+        .chain(report.idle.iter().map(ToString::to_string))
+        .chain(report.stalled.iter().map(ToString::to_string));
+    for (number, line) in lines.enumerate() {
+        if number == 0 {
+            writeln!(out, "\nLive queries:")?;
+        }
+        writeln!(out, "  {line}")?;
     }
     Ok(())
 }

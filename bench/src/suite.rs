@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     BenchError, io,
+    live::{self, LiveReport, LiveScenario, LiveSettings},
     load::{self, Background, Load},
     machine,
     process::{self, AddressSource, ServerProcess},
@@ -43,6 +44,8 @@ pub struct Plan {
     pub peer_log: bool,
     /// The workloads, in this order.
     pub workloads: Vec<Workload>,
+    /// What is measured of live queries.
+    pub live: Vec<LiveScenario>,
     /// Numbers of connections for each workload.
     pub connections: Vec<usize>,
     /// Whether start-up and idle memory are measured.
@@ -96,6 +99,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
         servers: Vec::new(),
         generator: Vec::new(),
         cells: Vec::new(),
+        live: LiveReport::default(),
         growth: Vec::new(),
     };
     for target in &targets {
@@ -114,6 +118,26 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
         progress("starting on an empty folder and again");
         for (server, start) in report.servers.iter_mut().zip(starts(plan, &targets)?) {
             server.start = Some(start);
+        }
+    }
+    let settings = LiveSettings {
+        rounds: plan.rounds,
+        warm_up: plan.warm_up,
+        measure: plan.measure,
+    };
+    for &scenario in &plan.live {
+        for target in &targets {
+            let folder = make_folder(plan, &format!("{}-{}", target.name(), scenario.name()))?;
+            machine::settle_disk(&plan.folder)?;
+            live::run(
+                scenario,
+                target.as_ref(),
+                &folder,
+                settings,
+                &mut report.live,
+                progress,
+            )?;
+            remove_folder(&folder)?;
         }
     }
     if !plan.workloads.is_empty() {

@@ -15,12 +15,16 @@ pub use self::{andiron::Andiron, pocketbase::PocketBase};
 use crate::{
     BenchError, dataset,
     http::Client,
+    live::LiveDialect,
     process::ServerProcess,
     workload::{Dialect, LIST_LIMIT},
 };
 
 /// The collection of the documents that are loaded.
 pub(crate) const ITEMS: &str = "items";
+
+/// The collection that is listened to.
+pub(crate) const LIVE: &str = "live";
 
 /// The collection that creates go to. Apart from the other, so that a list always chooses from 10,000.
 pub(crate) const CREATED: &str = "created";
@@ -76,6 +80,8 @@ pub struct Session {
     pub server: ServerProcess,
     /// How it is asked.
     pub dialect: Box<dyn Dialect>,
+    /// How it is listened to, if it can be.
+    pub live: Option<Box<dyn LiveDialect>>,
     /// Where its data lies.
     pub folder: PathBuf,
 }

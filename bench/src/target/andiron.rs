@@ -10,11 +10,12 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CREATED, ITEMS, Session, Target};
+use super::{CREATED, ITEMS, LIVE, Session, Target};
 use crate::{
     BenchError,
     dataset::{self, Document},
     http::{self, Client},
+    live::{LiveDialect, LiveDocument, Wire},
     process::{self, AddressSource, ServerProcess},
     workload::{Dialect, GROWTH_LIMIT, LIST_LIMIT, Statuses},
 };
@@ -150,6 +151,7 @@ impl Target for Andiron {
         });
         Ok(Session {
             server,
+            live: Some(dialect.clone()),
             dialect,
             folder: folder.to_owned(),
         })
@@ -214,7 +216,7 @@ fn time(moment: Timestamp) -> Value {
     json!({ "$time": moment.to_string() })
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct AndironDialect {
     authorization: String,
 }
@@ -275,5 +277,54 @@ impl Dialect for AndironDialect {
 
     fn statuses(&self) -> Statuses {
         Statuses { create: 201, ok: 200 }
+    }
+}
+
+impl LiveDialect for AndironDialect {
+    fn wire(&self) -> Wire {
+        Wire::WebSocket
+    }
+
+    fn put(&self, document: &LiveDocument) -> Vec<u8> {
+        let data = json!({ "owner": document.owner, "text": document.text, "sent": document.sent });
+        // As a commit: a plain PUT answers differently to what is new and to what was there.
+        let write = json!({ "set": format!("{LIVE}/{}", document.id), "data": data });
+        let body = json!({ "writes": [write] }).to_string();
+        Dialect::post(self, "/api/v1/commit", &body)
+    }
+
+    fn patch(&self, id: &str, sent: &str) -> Vec<u8> {
+        http::request(
+            "PATCH",
+            &format!("/api/v1/docs/{LIVE}/{id}"),
+            &[&self.authorization],
+            Some(format!("{{\"sent\":{sent}}}").as_bytes()),
+        )
+    }
+
+    fn connect(&self) -> Vec<u8> {
+        let upgrade = [
+            &self.authorization,
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol: andiron.v1",
+        ];
+        http::request("GET", "/api/v1/live", &upgrade, None)
+    }
+
+    fn subscribe(&self, listen: usize, owner: Option<&str>, _client_id: &str) -> Vec<u8> {
+        let mut query = json!({ "from": LIVE });
+        if let Some(owner) = owner {
+            query["where"] = json!(["owner", "==", owner]);
+        }
+        json!({ "op": "listen", "id": listen, "query": query })
+            .to_string()
+            .into_bytes()
+    }
+
+    fn statuses(&self) -> (u16, u16, u16) {
+        (200, 200, 0)
     }
 }

@@ -14,11 +14,12 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CREATED, ITEMS, Session, Target, encode};
+use super::{CREATED, ITEMS, LIVE, Session, Target, encode};
 use crate::{
     BenchError,
     dataset::{self, Document},
     http::{self, Client},
+    live::{LiveDialect, LiveDocument, Wire},
     load::{self, Feed, Load},
     process::{self, AddressSource, ServerProcess},
     workload::{Dialect, Statuses},
@@ -95,7 +96,17 @@ impl PocketBase {
         // `created` gets no index: its documents are never asked for, by neither server.
         let index =
             format!("CREATE INDEX `idx_{ITEMS}` ON `{ITEMS}` (`category`, `published`, `createdAt` DESC)");
-        for (name, indexes) in [(ITEMS, json!([index])), (CREATED, json!([]))] {
+        let live = json!([
+            { "name": "owner", "type": "text" },
+            { "name": "text", "type": "text", "max": 100_000 },
+            { "name": "sent", "type": "number" },
+        ]);
+        let collections = [
+            (ITEMS, &fields, json!([index])),
+            (CREATED, &fields, json!([])),
+            (LIVE, &live, json!([])),
+        ];
+        for (name, fields, indexes) in collections {
             let body = json!({
                 "name": name, "type": "base", "fields": fields, "indexes": indexes,
                 "listRule": "", "viewRule": "", "createRule": "", "updateRule": "", "deleteRule": "",
@@ -151,6 +162,7 @@ impl Target for PocketBase {
         Ok(Session {
             server,
             dialect: Box::new(PocketBaseDialect),
+            live: Some(Box::new(PocketBaseDialect)),
             folder: folder.to_owned(),
         })
     }
@@ -277,5 +289,37 @@ impl Dialect for PocketBaseDialect {
 
     fn statuses(&self) -> Statuses {
         Statuses { create: 200, ok: 200 }
+    }
+}
+
+impl LiveDialect for PocketBaseDialect {
+    fn wire(&self) -> Wire {
+        Wire::EventStream
+    }
+
+    fn put(&self, document: &LiveDocument) -> Vec<u8> {
+        let record = json!({
+            "id": document.id, "owner": document.owner, "text": document.text, "sent": document.sent,
+        });
+        let path = format!("/api/collections/{LIVE}/records");
+        http::request("POST", &path, &[], Some(record.to_string().as_bytes()))
+    }
+
+    fn patch(&self, id: &str, sent: &str) -> Vec<u8> {
+        let path = format!("/api/collections/{LIVE}/records/{id}");
+        http::request("PATCH", &path, &[], Some(format!("{{\"sent\":{sent}}}").as_bytes()))
+    }
+
+    fn connect(&self) -> Vec<u8> {
+        http::request("GET", "/api/realtime", &["Accept: text/event-stream"], None)
+    }
+
+    fn subscribe(&self, _listen: usize, _owner: Option<&str>, client_id: &str) -> Vec<u8> {
+        let body = json!({ "clientId": client_id, "subscriptions": [format!("{LIVE}/*")] });
+        http::request("POST", "/api/realtime", &[], Some(body.to_string().as_bytes()))
+    }
+
+    fn statuses(&self) -> (u16, u16, u16) {
+        (200, 200, 204)
     }
 }

@@ -73,6 +73,7 @@ fn the_table_relates_each_server_to_the_peer() {
             cell("andiron", 50_000.0, 20.0),
             cell("pocketbase", 8_000.0, 240.0),
         ],
+        live: andiron_bench::live::LiveReport::default(),
         growth: Vec::new(),
     };
     let table = table(&report);
