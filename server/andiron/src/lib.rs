@@ -11,6 +11,7 @@ mod error;
 pub mod client;
 pub mod config;
 
+mod heap;
 mod import;
 mod local;
 mod local_api;

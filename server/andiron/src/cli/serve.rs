@@ -11,7 +11,7 @@ use crate::cli::{ServeArguments, output};
 use crate::project::Project;
 use crate::rules_folder::Verdict;
 use crate::server::{Reach, Server};
-use crate::{AndironError, log};
+use crate::{AndironError, heap, log};
 
 /// Open files and connections that the process asks the system for, if its hard limit allows.
 const DESCRIPTORS_WANTED: u64 = 1 << 20;
@@ -50,6 +50,7 @@ async fn run(project: &Project) -> Result<(), AndironError> {
     }
     tokio::select! {
         failure = server.failed() => end_at_once(&failure),
+        never = heap::give_back_what_is_free() => match never {},
         signal = signals.next() => tracing::info!(signal, "stopping; a second signal stops at once"),
     }
     tokio::select! {
