@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_auth::{
-    Accounts, AttemptLimits, AuthError, AuthOptions, Deliver, HashCost, MailTemplates, Mailbox, Post,
-    ProviderList, Rate, SecretText, ServiceKeys, SignUpPolicy, SmtpOptions, SmtpTransport, parse_providers,
+    Accounts, AttemptLimits, AuthError, AuthOptions, ClientInfo, Deliver, HashCost, MailTemplates, Mailbox, NewKey,
+    Post, ProviderList, Rate, SecretText, ServiceKeys, SignUpPolicy, SmtpOptions, SmtpTransport, parse_providers,
 };
 use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
@@ -243,9 +243,9 @@ impl Server {
             let (options, stopped) = (options.clone(), self.stopped());
             self.tasks
                 .spawn(async move { andiron_http::serve(listener, router, &options, stopped).await });
-            let stopped = self.stopped();
+            let (keys, stopped) = (self.keys.clone(), self.stopped());
             self.tasks.spawn(async move {
-                maintain(&accounts, stopped).await;
+                maintain(&accounts, &keys, stopped).await;
                 Ok(())
             });
             let stopped = self.stopped();
@@ -323,7 +323,9 @@ impl Server {
             return Ok(());
         }
         if self.keys.is_empty().await? {
-            match self.keys.create(FIRST_KEY).await {
+            let first = NewKey::for_everything(FIRST_KEY);
+            let nobody = ClientInfo::default();
+            match self.keys.create(first, &Caller::System, &nobody).await {
                 Ok(created) => self.first_key = Some(created.key),
                 Err(AuthError::Engine(error)) if is_read_only(&error) => return Ok(()),
                 Err(error) => return Err(error.into()),
@@ -352,17 +354,25 @@ impl Server {
     }
 }
 
-/// Does for accounts what time brings, until the server stops.
-async fn maintain(accounts: &Accounts, stopped: impl Future<Output = ()>) {
+/// Does for accounts and keys what time brings, until the server stops.
+async fn maintain(accounts: &Accounts, keys: &ServiceKeys, stopped: impl Future<Output = ()>) {
     let mut stopped = std::pin::pin!(stopped);
     loop {
         tokio::select! {
-            () = &mut stopped => return,
+            () = &mut stopped => break,
             () = tokio::time::sleep(ACCOUNT_MAINTENANCE_INTERVAL) => {}
         }
         if let Err(error) = accounts.maintain().await {
             tracing::warn!(%error, "expired sessions and old keys could not be looked after");
         }
+        note_uses(keys).await;
+    }
+    note_uses(keys).await;
+}
+
+async fn note_uses(keys: &ServiceKeys) {
+    if let Err(error) = keys.note_uses().await {
+        tracing::warn!(%error, "when service keys were used could not be noted");
     }
 }
 

@@ -16,6 +16,7 @@ pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, RulesLimits, 
 pub use value::{ByteCount, Count, Domain, Period, RedirectUrl, Secret, ServerUrl, SmtpServer};
 
 pub(crate) use settings::{SETTINGS, Setting, setting};
+pub(crate) use value::SettingValue;
 
 use suggestion::nearest;
 
