@@ -6,6 +6,7 @@
 use andiron_protocol::{DocumentPath, InputError, Map, Timestamp, Value, check_id, write_data_json};
 use serde::{Deserialize, Serialize};
 
+use crate::passkey::PasskeyRecord;
 use crate::records::{Record, record_path};
 use crate::roles::AdminRole;
 use crate::{AuthError, EmailAddress};
@@ -77,6 +78,8 @@ pub(crate) struct AccountRecord {
     pub(crate) identities: Vec<IdentityRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) totp: Option<TotpRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) passkeys: Vec<PasskeyRecord>,
     /// Hashes of recovery codes that have not been used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) recovery_codes: Vec<String>,
@@ -236,6 +239,11 @@ impl Account {
             subject: Some(&identity.subject),
             email: identity.email.as_deref(),
         });
+        let passkey = (!record.passkeys.is_empty()).then_some(ProviderView {
+            id: "passkey",
+            subject: None,
+            email: None,
+        });
         AccountView {
             uid: &self.uid,
             email: record.email.as_deref(),
@@ -246,7 +254,7 @@ impl Account {
             metadata: record.profile.metadata.clone(),
             claims: record.claims.clone(),
             roles: &record.roles,
-            providers: password.into_iter().chain(others).collect(),
+            providers: password.into_iter().chain(passkey).chain(others).collect(),
             factors: self.factors(),
             anonymous: record.anonymous,
             disabled: record.disabled,
@@ -263,12 +271,29 @@ impl Account {
         }
     }
 
-    /// The second factors that a sign-in asks for.
+    /// Whether it has an authenticator that shows codes.
+    pub(crate) fn has_totp(&self) -> bool {
+        self.record.totp.as_ref().is_some_and(|totp| totp.confirmed)
+    }
+
+    /// Whether a sign-in by one factor is asked for a second.
+    pub(crate) fn has_second_factor(&self) -> bool {
+        self.has_totp() || self.record.passkeys.iter().any(|passkey| passkey.second_factor)
+    }
+
+    /// The second factors that a sign-in asks for: any one of them will do.
     pub(crate) fn factors(&self) -> Vec<&'static str> {
-        let has_totp = self.record.totp.as_ref().is_some_and(|totp| totp.confirmed);
-        let has_codes = has_totp && !self.record.recovery_codes.is_empty();
-        let factors = has_totp.then_some("totp").into_iter();
-        factors.chain(has_codes.then_some("recovery")).collect()
+        if !self.has_second_factor() {
+            return Vec::new();
+        }
+        let record = &self.record;
+        let factors = [
+            ("totp", self.has_totp()),
+            ("passkey", !record.passkeys.is_empty()),
+            ("recovery", !record.recovery_codes.is_empty()),
+        ];
+        let factors = factors.into_iter().filter(|(_, is_there)| *is_there);
+        factors.map(|(name, _)| name).collect()
     }
 
     /// Its highest role as an administrator.

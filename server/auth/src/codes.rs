@@ -1,4 +1,4 @@
-//! Single-use codes: what links of mails carry, and what says that a second factor is due.
+//! Single-use codes: what links of mails carry, what says that a second factor is due, and the challenges of passkeys.
 //!
 //! A code is the document `_codes/ID`, where the id follows from what the code is for and whose it is: a newer code
 //! replaces an older one. The secret is stored hashed. A code is used up by deleting its document in the very commit that
@@ -40,6 +40,10 @@ pub(crate) enum CodeKind {
     Invitation,
     OauthState,
     OauthResult,
+    PasskeyRegistration,
+    PasskeySignIn,
+    PasskeySecondFactor,
+    PasskeyStepUp,
 }
 
 impl CodeKind {
@@ -53,7 +57,11 @@ impl CodeKind {
             Self::ResetPassword => 30 * MINUTE,
             Self::SignInLink | Self::SignInDigits | Self::OauthState => 10 * MINUTE,
             Self::OauthResult => MINUTE,
-            Self::SecondFactor => 5 * MINUTE,
+            Self::SecondFactor
+            | Self::PasskeyRegistration
+            | Self::PasskeySignIn
+            | Self::PasskeySecondFactor
+            | Self::PasskeyStepUp => 5 * MINUTE,
         }
     }
 
@@ -69,6 +77,10 @@ impl CodeKind {
             Self::Invitation => "invitation",
             Self::OauthState => "oauth-state",
             Self::OauthResult => "oauth-result",
+            Self::PasskeyRegistration => "passkey-registration",
+            Self::PasskeySignIn => "passkey-sign-in",
+            Self::PasskeySecondFactor => "passkey-second-factor",
+            Self::PasskeyStepUp => "passkey-step-up",
         }
     }
 }

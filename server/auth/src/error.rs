@@ -21,6 +21,9 @@ pub enum AuthError {
     /// A code of a mail, a link or an authenticator is not in force.
     #[error("the code is wrong, has been used or has expired")]
     CodeInvalid,
+    /// A passkey does not show who somebody is, whyever: the log has more.
+    #[error("the passkey does not show who you are")]
+    PasskeyRefused,
     /// A refresh token was used a moment ago by another request of the same client; the session goes on with the token
     /// that that request got.
     #[error("this refresh token has just been used; go on with the one that the other request was given")]
@@ -70,6 +73,9 @@ pub enum AuthError {
     /// There is no such session.
     #[error("there is no such session")]
     NoSuchSession,
+    /// There is no such passkey.
+    #[error("there is no such passkey")]
+    NoSuchPasskey,
     /// The account changed again and again while it was being changed; safe to retry.
     #[error("the account is being changed by others; try again")]
     Contended,

@@ -7,6 +7,8 @@ mod email_sign_in;
 mod invitation;
 mod me;
 mod oauth;
+mod passkey;
+mod passkey_sign_in;
 mod password_change;
 mod password_reset;
 mod second_factor;
@@ -16,5 +18,7 @@ mod sign_up;
 
 pub use admin::{AccountChange, AccountList, NewAccount};
 pub use oauth::{OauthProof, OauthStart};
+pub use passkey::{AddedPasskey, PasskeyView};
+pub use passkey_sign_in::PasskeyUse;
 pub use second_factor::{RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment};
 pub use sign_up::NewSignUp;

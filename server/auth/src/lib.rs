@@ -24,6 +24,7 @@ mod flows;
 mod mail;
 mod oauth;
 mod outbound;
+mod passkey;
 
 mod audit;
 mod codes;
@@ -41,14 +42,15 @@ pub use client_info::ClientInfo;
 pub use email_address::EmailAddress;
 pub use error::AuthError;
 pub use flows::{
-    AccountChange, AccountList, NewAccount, NewSignUp, OauthProof, OauthStart, RecoveryCodes,
-    SecondFactorDue, SignInOutcome, TotpEnrolment,
+    AccountChange, AccountList, AddedPasskey, NewAccount, NewSignUp, OauthProof, OauthStart, PasskeyUse,
+    PasskeyView, RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment,
 };
 pub use mail::{
     Deliver, Delivery, Mail, MailTemplates, Mailbox, MailboxEntry, SmtpOptions, SmtpSecurity, SmtpTransport,
 };
 pub use oauth::{ProviderList, ProviderOptions, parse_providers};
 pub use options::{AttemptLimits, AuthOptions, HashCost, Rate, SignUpPolicy};
+pub use passkey::{NewPasskey, PasskeyOptions, PasskeyProof, RelyingParty};
 pub use password::Password;
 pub use roles::{AdminRole, admin_role};
 pub use secret::SecretText;

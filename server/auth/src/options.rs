@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ProviderList;
+use crate::{ProviderList, RelyingParty};
 
 /// Settings of accounts.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct AuthOptions {
     pub redirect_urls: Vec<String>,
     /// Whether providers may be in private networks and speak plain HTTP. Default false.
     pub private_providers: bool,
+    /// Whose passkeys are taken. Default none: nobody's.
+    pub passkeys: Option<RelyingParty>,
     /// Whether anonymous accounts can be made. Default true.
     pub anonymous: bool,
     /// What one password hash costs.
@@ -148,6 +150,7 @@ impl Default for AuthOptions {
             providers: ProviderList::new(),
             redirect_urls: Vec::new(),
             private_providers: false,
+            passkeys: None,
             anonymous: true,
             hash_cost: HashCost::default(),
             hash_threads: 1,

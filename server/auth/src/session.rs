@@ -126,6 +126,33 @@ impl Shown {
             claims: Map::new(),
         }
     }
+
+    /// The same, with more that was shown.
+    pub(crate) fn with(mut self, amr: &[&str]) -> Self {
+        for method in amr {
+            if !self.amr.iter().any(|known| known == method) {
+                self.amr.push((*method).to_owned());
+            }
+        }
+        self
+    }
+
+    /// Whether two factors were shown.
+    pub(crate) fn has_two_factors(&self) -> bool {
+        self.amr.iter().any(|method| method == "mfa")
+    }
+}
+
+impl SessionRecord {
+    /// How its owner has shown who they are.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            amr: self.amr.clone(),
+            provider: self.provider.clone(),
+            impersonator: self.impersonator.clone(),
+            claims: self.claims.clone(),
+        }
+    }
 }
 
 fn sessions(uid: &str) -> Result<CollectionPath, InputError> {
@@ -241,6 +268,26 @@ impl Accounts {
 
     pub(crate) async fn session_records(&self, uid: &str) -> Result<Vec<Record<SessionRecord>>, AuthError> {
         list(self.engine(), Source::Collection(sessions(uid)?), None).await
+    }
+
+    /// The session of a caller, as it is stored.
+    pub(crate) fn session_of(&self, user: &User) -> Result<Record<SessionRecord>, AuthError> {
+        let path = session_path(&user.uid, session_id(user))?;
+        read(self.engine(), &path)?.ok_or(AuthError::Unauthenticated)
+    }
+
+    /// Notes within a change that the caller's session has shown more; its next access token says so.
+    pub(crate) fn raise_session(
+        &self,
+        user: &User,
+        amr: &[&str],
+        batch: &mut Batch,
+    ) -> Result<(), AuthError> {
+        let session = self.session_of(user)?;
+        let mut data = session.data.clone();
+        data.amr = data.shown().with(amr).amr;
+        data.auth_time = self.now();
+        batch.replace(&session, &data)
     }
 
     /// Ends the sessions of an account, all or all but one, within a change.

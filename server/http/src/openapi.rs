@@ -6,6 +6,7 @@ pub(crate) mod file_schemas;
 mod markdown;
 mod ordered_json;
 mod page;
+pub(crate) mod passkey_schemas;
 pub(crate) mod schemas;
 
 use bytes::Bytes;

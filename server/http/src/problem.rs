@@ -290,7 +290,10 @@ impl From<AuthError> for ApiError {
                 "the credentials do not verify: `Authorization: Bearer` takes an access token in force or a service key \
                  that has not been revoked",
             ),
-            AuthError::SignInFailed => Self::new(ErrorCode::Unauthenticated, detail),
+            AuthError::SignInFailed | AuthError::PasskeyRefused => {
+                Self::new(ErrorCode::Unauthenticated, detail)
+            }
+            AuthError::KeyExpired => Self::new(ErrorCode::Unauthenticated, detail),
             AuthError::AccountDisabled | AuthError::NotAllowed(_) => {
                 Self::new(ErrorCode::PermissionDenied, detail)
             }
@@ -330,6 +333,7 @@ mod tests {
         let mut headers = axum::http::HeaderMap::new();
         headers.insert("x-request-id", HeaderValue::from_static("id"));
         let request_id = RequestId::from_headers(&headers).unwrap();
+            | AuthError::NoSuchPasskey
         let error = ApiError::from(error.into());
         let shown = format!("{} {:?}", error.0.detail, error.0.path);
         (error.into_problem(&request_id).status().as_u16(), shown)

@@ -148,11 +148,13 @@ impl Accounts {
             return Ok(());
         }
         Self::drop_identities(&account.record, batch)?;
+        Self::drop_passkeys(&account.record, batch)?;
         let record = &mut account.record;
         record.email_verified = true;
         record.password = None;
         record.identities.clear();
         record.totp = None;
+        record.passkeys.clear();
         record.recovery_codes.clear();
         self.end_sessions(sessions, None, batch);
         self.audit(

@@ -68,11 +68,17 @@ impl Accounts {
         self.delete(&user.uid, None, client).await
     }
 
-    /// Refuses what wants credentials that were shown a short time ago.
-    pub(crate) fn check_recent(&self, user: &User) -> Result<(), AuthError> {
+    /// Refuses what nobody does for somebody else.
+    pub(crate) fn check_acts_for_itself(user: &User) -> Result<(), AuthError> {
         if user.token.contains_key("act") {
             return Err(AuthError::NotAllowed("nobody does this for somebody else"));
         }
+        Ok(())
+    }
+
+    /// Refuses what wants credentials that were shown a short time ago.
+    pub(crate) fn check_recent(&self, user: &User) -> Result<(), AuthError> {
+        Self::check_acts_for_itself(user)?;
         if after(auth_time(user), RECENT) > self.now() {
             return Ok(());
         }
@@ -98,6 +104,7 @@ impl Accounts {
                 batch.delete(stored_email_path(email)?);
             }
             Self::drop_identities(&account.data, &mut batch)?;
+            Self::drop_passkeys(&account.data, &mut batch)?;
             self.end_sessions(&sessions, None, &mut batch);
             let event = Event::new("account-deleted", uid, client);
             self.audit(

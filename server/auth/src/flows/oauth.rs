@@ -395,11 +395,7 @@ impl Accounts {
                 if gone.is_empty() {
                     return Err(AuthError::NoSuchProvider);
                 }
-                let record = &account.record;
-                let by_mail = record.email_verified && self.check_post().is_ok();
-                if record.password.is_none() && record.identities.is_empty() && !by_mail {
-                    return Err(AuthError::NotPossible("it is the last way to sign in".to_owned()));
-                }
+                self.check_can_sign_in(&account.record)?;
                 for identity in gone {
                     batch.delete(identity_path(&identity.provider, &identity.subject)?);
                 }
@@ -410,6 +406,16 @@ impl Accounts {
             })
             .await?;
         Ok(account)
+    }
+
+    /// Refuses to leave an account without a way to sign in.
+    pub(crate) fn check_can_sign_in(&self, record: &AccountRecord) -> Result<(), AuthError> {
+        let by_mail = record.email_verified && self.check_post().is_ok();
+        let by_passkey = record.passkeys.iter().any(|passkey| !passkey.second_factor);
+        if record.password.is_some() || !record.identities.is_empty() || by_mail || by_passkey {
+            return Ok(());
+        }
+        Err(AuthError::NotPossible("it is the last way to sign in".to_owned()))
     }
 
     /// Frees, within a change, the identities of an account that loses them.

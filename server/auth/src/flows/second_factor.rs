@@ -1,10 +1,11 @@
-//! Second factors: an authenticator's codes, and recovery codes for who has lost it.
+//! Second factors: an authenticator's codes, and recovery codes for who has lost it. Passkeys have flows of their own.
 //!
 //! A first factor that was passed by an account with a second gives a ticket, good for nothing but to show the second.
 
 use andiron_engine::User;
 use andiron_protocol::{Map, Value};
 
+use super::passkey_sign_in::first_factor;
 use crate::account::{Account, TotpRecord};
 use crate::audit::Event;
 use crate::codes::{CodeKind, NewCode};
@@ -33,7 +34,7 @@ pub enum SignInOutcome {
 pub struct SecondFactorDue {
     /// Shows that the first was passed; for five minutes.
     pub ticket: SecretText,
-    /// What will do: `totp`, `recovery`.
+    /// What will do: `totp`, `passkey`, `recovery`.
     pub factors: Vec<&'static str>,
 }
 
@@ -66,7 +67,7 @@ impl Accounts {
                     return Err(AuthError::AccountDisabled);
                 }
                 adjust(account, batch)?;
-                if account.factors().is_empty() {
+                if !account.has_second_factor() || shown.has_two_factors() {
                     let event = Event::new("sign-in", &account.uid, client);
                     self.audit(batch, event.detail(shown.provider.as_str()))?;
                     return self.begin_session(account, shown, client, batch).map(Ok);
@@ -112,19 +113,8 @@ impl Accounts {
             .count_client(Attempt::SignIn, client, rate, self.now())?;
         let ticket = self.find_code(&[CodeKind::SecondFactor], ticket)?;
         let uid = ticket.data.uid.clone().unwrap_or_default();
-        let data = &ticket.data.data;
-        let amr = data.get("amr").and_then(Value::as_array).unwrap_or_default();
-        let provider = data.get("provider").and_then(Value::as_str).unwrap_or_default();
-        let mut shown = Shown::new(&[], provider);
-        shown.amr = amr
-            .iter()
-            .filter_map(Value::as_str)
-            .map(ToOwned::to_owned)
-            .collect();
-        shown.amr.extend(["otp".to_owned(), "mfa".to_owned()]);
-        let key = format!("factor {uid}");
-        let rate = self.options().limits.sign_in_by_account;
-        self.attempts().count(Attempt::SignIn, &key, rate, self.now())?;
+        let shown = first_factor(&ticket).with(&["otp", "mfa"]);
+        self.count_factor_attempt(&uid)?;
         self.prepare_session(&uid).await?;
         let passed = self
             .change(&uid, |account, batch| {
@@ -136,23 +126,64 @@ impl Accounts {
                 let with = self.take_factor(account, code)?;
                 batch.consume(&ticket);
                 let event = Event::new("sign-in", &account.uid, client);
-                self.audit(batch, event.detail(format!("{provider} {with}")))?;
+                self.audit(batch, event.detail(format!("{} {with}", shown.provider)))?;
                 self.begin_session(account, &shown, client, batch)
             })
             .await;
+        let passed = passed.map(|(account, tokens)| SignedIn { account, tokens });
+        self.after_factor_attempt(&uid, &passed, client).await;
+        passed
+    }
+
+    /// Shows the second factor by a code within a session, which makes way for one that says so.
+    ///
+    /// # Errors
+    /// [`AuthError::CodeInvalid`] if the code is not in force, or the account has no second factor;
+    /// [`AuthError::TooManyAttempts`].
+    pub async fn step_up_by_code(
+        &self,
+        user: &User,
+        code: &str,
+        client: &ClientInfo,
+    ) -> Result<SignedIn, AuthError> {
+        let rate = self.options().limits.sign_in_by_address;
+        self.attempts()
+            .count_client(Attempt::SignIn, client, rate, self.now())?;
+        self.count_factor_attempt(&user.uid)?;
+        let passed = self
+            .step_up(user, &["otp", "mfa"], client, |account, _| {
+                self.take_factor(account, code)
+            })
+            .await;
+        self.after_factor_attempt(&user.uid, &passed, client).await;
+        passed
+    }
+
+    /// Gives the attempts back after one that was right, and notes one that was wrong.
+    async fn after_factor_attempt(
+        &self,
+        uid: &str,
+        passed: &Result<SignedIn, AuthError>,
+        client: &ClientInfo,
+    ) {
         match passed {
-            Ok((account, tokens)) => {
-                self.attempts().forget(Attempt::SignIn, &key);
-                Ok(SignedIn { account, tokens })
+            Ok(_) => self.attempts().forget(Attempt::SignIn, &factor_key(uid)),
+            Err(AuthError::CodeInvalid) => {
+                self.audit_refusal(Event::new("second-factor-refused", uid, client))
+                    .await;
             }
-            Err(error) => {
-                if matches!(error, AuthError::CodeInvalid) {
-                    self.audit_refusal(Event::new("second-factor-refused", &uid, client))
-                        .await;
-                }
-                Err(error)
-            }
+            Err(_) => {}
         }
+    }
+
+    /// Refuses what has to do with the factors of an account to a session that has not shown whatever second factor there is.
+    pub(crate) fn check_factors_shown(&self, user: &User, account: &Account) -> Result<(), AuthError> {
+        if !account.has_second_factor() || self.session_of(user)?.data.shown().has_two_factors() {
+            return Ok(());
+        }
+        Err(AuthError::NotAllowed(
+            "this takes the second factor: show it at `mfa/verify` or `passkeys/sign-in`",
+        ))
     }
 
     /// Takes a code of a second factor, so that it is not taken again. Says which factor it was.
@@ -182,6 +213,7 @@ impl Accounts {
     /// If one is in force, or credentials were shown too long ago.
     pub async fn enrol_totp(&self, user: &User) -> Result<TotpEnrolment, AuthError> {
         self.check_recent(user)?;
+        self.check_factors_shown(user, &self.account(&user.uid)?)?;
         let mut secret = [0; totp::SECRET_BYTES];
         self.engine().fill_random(&mut secret);
         let secret = totp::to_base32(&secret);
@@ -192,7 +224,7 @@ impl Accounts {
                         "an anonymous account has no factors".to_owned(),
                     ));
                 }
-                if account.record.totp.as_ref().is_some_and(|totp| totp.confirmed) {
+                if account.has_totp() {
                     return Err(AuthError::NotPossible(
                         "the account has an authenticator; disable it first".to_owned(),
                     ));
@@ -225,16 +257,11 @@ impl Accounts {
         client: &ClientInfo,
     ) -> Result<RecoveryCodes, AuthError> {
         self.check_recent(user)?;
-        self.count_factor_attempt(user)?;
-        let codes: Vec<_> = (0..RECOVERY_CODES)
-            .map(|_| {
-                let mut random = [0; 10];
-                self.engine().fill_random(&mut random);
-                totp::to_base32(&random).to_ascii_lowercase()
-            })
-            .collect();
+        self.count_factor_attempt(&user.uid)?;
+        let codes = self.new_recovery_codes();
         let sessions = self.session_records(&user.uid).await?;
         self.change(&user.uid, |account, batch| {
+            self.check_factors_shown(user, account)?;
             let now = self.now();
             let totp = account.record.totp.as_mut().filter(|totp| !totp.confirmed);
             let totp = totp.ok_or_else(|| {
@@ -246,6 +273,7 @@ impl Accounts {
             totp.confirmed = true;
             account.record.recovery_codes = codes.iter().map(|code| hash(code)).collect();
             self.end_sessions(&sessions, Some(crate::session::session_id(user)), batch);
+            self.raise_session(user, &["otp", "mfa"], batch)?;
             self.audit(
                 batch,
                 Event::new("factor-added", &account.uid, client).detail("totp"),
@@ -261,25 +289,41 @@ impl Accounts {
     /// [`AuthError::CodeInvalid`] if the code is not in force.
     pub async fn disable_totp(&self, user: &User, code: &str, client: &ClientInfo) -> Result<(), AuthError> {
         self.check_recent(user)?;
-        self.count_factor_attempt(user)?;
+        self.count_factor_attempt(&user.uid)?;
         self.change(&user.uid, |account, batch| {
             self.take_factor(account, code)?;
             account.record.totp = None;
-            account.record.recovery_codes.clear();
+            if !account.has_second_factor() {
+                account.record.recovery_codes.clear();
+            }
             self.audit(
                 batch,
                 Event::new("factor-removed", &account.uid, client).detail("totp"),
             )
         })
         .await?;
-        self.attempts()
-            .forget(Attempt::SignIn, &format!("factor {}", user.uid));
+        self.attempts().forget(Attempt::SignIn, &factor_key(&user.uid));
         Ok(())
     }
 
-    fn count_factor_attempt(&self, user: &User) -> Result<(), AuthError> {
-        let rate = self.options().limits.sign_in_by_account;
-        let key = format!("factor {}", user.uid);
-        self.attempts().count(Attempt::SignIn, &key, rate, self.now())
+    /// Recovery codes to be shown once.
+    pub(crate) fn new_recovery_codes(&self) -> Vec<String> {
+        let code = |_| {
+            let mut random = [0; 10];
+            self.engine().fill_random(&mut random);
+            totp::to_base32(&random).to_ascii_lowercase()
+        };
+        (0..RECOVERY_CODES).map(code).collect()
     }
+
+    fn count_factor_attempt(&self, uid: &str) -> Result<(), AuthError> {
+        let rate = self.options().limits.sign_in_by_account;
+        self.attempts()
+            .count(Attempt::SignIn, &factor_key(uid), rate, self.now())
+    }
+}
+
+/// What guesses at an account's second factor are counted under.
+fn factor_key(uid: &str) -> String {
+    format!("factor {uid}")
 }

@@ -78,7 +78,7 @@ pub(crate) struct SecondFactorDue {
 /// Shows that the first factor was passed.
 #[derive(ToSchema)]
 pub(crate) struct Ticket {
-    /// For `mfa/verify`, within five minutes.
+    /// For `mfa/verify` or `passkeys/sign-in`, within five minutes.
     ticket: String,
     /// What will do.
     #[schema(example = json!(["totp", "recovery"]))]
@@ -157,7 +157,7 @@ pub(crate) struct Account {
     roles: Vec<String>,
     /// The ways to sign in.
     providers: Vec<Provider>,
-    /// The second factors that a sign-in asks for: `totp`, `recovery`.
+    /// The second factors that a sign-in asks for: `totp`, `passkey`, `recovery`.
     factors: Vec<String>,
     /// Whether it has no credentials yet.
     anonymous: bool,
@@ -171,7 +171,7 @@ pub(crate) struct Account {
 /// A way to sign in.
 #[derive(ToSchema)]
 pub(crate) struct Provider {
-    /// `password`, or a provider as Firebase names it: `google.com`.
+    /// `password`, `passkey`, or a provider as Firebase names it: `google.com`.
     #[schema(example = "password")]
     id: String,
     /// Who the account is there.
@@ -447,7 +447,8 @@ pub(crate) struct CodeAndPassword {
 /// A ticket and a code.
 #[derive(ToSchema)]
 pub(crate) struct TicketAndCode {
-    ticket: String,
+    /// Left out by who is signed in and shows the factor once more.
+    ticket: Option<String>,
     /// Six digits of an authenticator, or a recovery code.
     code: String,
 }

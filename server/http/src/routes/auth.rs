@@ -5,6 +5,7 @@ pub(crate) mod email;
 pub(crate) mod me;
 pub(crate) mod mfa;
 pub(crate) mod oauth;
+pub(crate) mod passkeys;
 pub(crate) mod password;
 pub(crate) mod session;
 pub(crate) mod sign_in;

@@ -13,7 +13,7 @@ use crate::reference::assert_described;
 use crate::server::{Server, quick_accounts};
 
 /// An authenticator, which shows the codes of a server's time.
-struct Authenticator(TOTP);
+pub(crate) struct Authenticator(TOTP);
 
 impl Authenticator {
     fn code(&self, server: &Server) -> String {
@@ -23,7 +23,7 @@ impl Authenticator {
 }
 
 /// Sets an authenticator up; gives it and the recovery codes.
-async fn enrol(server: &Server, person: &Person) -> (Authenticator, Vec<String>) {
+pub(crate) async fn enrol(server: &Server, person: &Person) -> (Authenticator, Vec<String>) {
     let enrolment = person.post(server, "mfa/totp/enrol", &json!({})).await.json();
     assert_described("TotpEnrolment", &enrolment);
     let secret = enrolment["secret"].as_str().unwrap();

@@ -15,7 +15,8 @@ use crate::problem::ApiError;
 
 /// Pass the second factor
 ///
-/// With the ticket that the first factor gave, and a code of an authenticator or a recovery code, which is used up.
+/// With the ticket that the first factor gave, and a code of an authenticator or a recovery code, which is used up. Without a
+/// ticket but with an access token, the session makes way for one that has shown the second factor.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/mfa/verify",
@@ -24,18 +25,26 @@ use crate::problem::ApiError;
     request_body(content = schemas::TicketAndCode, example = json!({"ticket": "0f343b0931126a20f133d67c2b018a3bc7Q…", "code": "123456"})),
     responses((status = 200, description = "The account and its session", body = schemas::SignedIn))
 )]
-pub(crate) async fn verify(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn verify(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
-        ticket: String,
+        ticket: Option<String>,
         code: String,
     }
     let (body, client) = read_body::<Body>(&app, request).await?;
-    let answer = app
-        .accounts
-        .pass_second_factor(&body.ticket, &body.code, &client)
-        .await?;
+    let accounts = &app.accounts;
+    let answer = match &body.ticket {
+        Some(ticket) => accounts.pass_second_factor(ticket, &body.code, &client).await?,
+        None => {
+            let user = account_of(&caller)?;
+            accounts.step_up_by_code(user, &body.code, &client).await?
+        }
+    };
     Ok(signed_in(StatusCode::OK, &answer))
 }
 
