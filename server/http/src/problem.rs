@@ -293,7 +293,6 @@ impl From<AuthError> for ApiError {
             AuthError::SignInFailed | AuthError::PasskeyRefused => {
                 Self::new(ErrorCode::Unauthenticated, detail)
             }
-            AuthError::KeyExpired => Self::new(ErrorCode::Unauthenticated, detail),
             AuthError::AccountDisabled | AuthError::NotAllowed(_) => {
                 Self::new(ErrorCode::PermissionDenied, detail)
             }
