@@ -5,6 +5,7 @@
 //! user's own.
 
 mod bench;
+mod browser;
 mod crash;
 mod deny;
 mod fuzz;

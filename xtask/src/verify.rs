@@ -1,7 +1,7 @@
 //! `check` and `test`: what has to hold before a change is taken.
 
 use crate::{
-    Failure, deny, fuzz,
+    Failure, browser, deny, fuzz,
     steps::{self, Outcome, Steps},
     workspace::Workspace,
 };
@@ -20,6 +20,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
 pub(crate) fn test(workspace: &Workspace) -> Result<(), Failure> {
     let mut steps = Steps::default();
     format_and_lints(workspace, &mut steps);
+    steps.run("a browser for the tests", browser::ensure);
     // Tidiness is among these: it is the tests of this package.
     steps.run("tests", || {
         steps::tests(
