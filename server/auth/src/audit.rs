@@ -3,7 +3,7 @@
 //! An event is written by the commit that it tells of, so that there is one exactly if the other happened; refusals,
 //! which change nothing, have a commit of their own. No API changes or removes an event; age does.
 
-use andiron_engine::Caller;
+use andiron_engine::{Caller, Engine};
 use andiron_protocol::{
     CollectionPath, Direction, FieldRef, Filter, Operator, OrderBy, Query, Source, Timestamp, Value,
 };
@@ -79,7 +79,7 @@ impl<'e> Event<'e> {
         self.actor = match caller {
             Caller::Anonymous => None,
             Caller::User(user) => Some(format!("user:{}", user.uid)),
-            Caller::ServiceKey(id) => Some(format!("key:{id}")),
+            Caller::ServiceKey(key) => Some(format!("key:{}", key.id)),
             Caller::Owner => Some("owner".to_owned()),
             Caller::System => Some("system".to_owned()),
         };
@@ -92,21 +92,26 @@ impl<'e> Event<'e> {
     }
 }
 
+/// Adds an event to what is about to be committed.
+pub(crate) fn add_event(engine: &Engine, batch: &mut Batch, event: Event<'_>) -> Result<(), AuthError> {
+    let id = engine.generate_id();
+    let record = AuditEvent {
+        id: String::new(),
+        time: engine.now(),
+        event: event.event.to_owned(),
+        uid: event.uid.map(ToOwned::to_owned),
+        actor: event.actor,
+        address: event.client.address(),
+        device: event.client.device().to_owned(),
+        detail: event.detail,
+    };
+    batch.create(record_path(AUDIT, &id)?, &record)
+}
+
 impl Accounts {
     /// Adds an event to what is about to be committed.
     pub(crate) fn audit(&self, batch: &mut Batch, event: Event<'_>) -> Result<(), AuthError> {
-        let id = self.engine().generate_id();
-        let record = AuditEvent {
-            id: String::new(),
-            time: self.now(),
-            event: event.event.to_owned(),
-            uid: event.uid.map(ToOwned::to_owned),
-            actor: event.actor,
-            address: event.client.address(),
-            device: event.client.device().to_owned(),
-            detail: event.detail,
-        };
-        batch.create(record_path(AUDIT, &id)?, &record)
+        add_event(self.engine(), batch, event)
     }
 
     /// Writes an event of something refused, which changes nothing else. A refusal stands even where its event cannot be

@@ -12,18 +12,21 @@ pub enum AuthError {
     /// The credentials do not verify. Says nothing about what exists.
     #[error("the credentials do not verify")]
     Unauthenticated,
+    /// The service key has ended; told only to somebody who has it.
+    #[error("this service key has expired")]
+    KeyExpired,
     /// Address and password do not go together, or there is no such account: the same either way.
     #[error("the e-mail address or the password is wrong")]
     SignInFailed,
     /// The account is disabled; told only to somebody who has shown its credentials.
     #[error("this account is disabled")]
     AccountDisabled,
-    /// A code of a mail, a link or an authenticator is not in force.
-    #[error("the code is wrong, has been used or has expired")]
-    CodeInvalid,
     /// A passkey does not show who somebody is, whyever: the log has more.
     #[error("the passkey does not show who you are")]
     PasskeyRefused,
+    /// A code of a mail, a link or an authenticator is not in force.
+    #[error("the code is wrong, has been used or has expired")]
+    CodeInvalid,
     /// A refresh token was used a moment ago by another request of the same client; the session goes on with the token
     /// that that request got.
     #[error("this refresh token has just been used; go on with the one that the other request was given")]
@@ -70,12 +73,12 @@ pub enum AuthError {
     /// A provider could not be asked, or what it said does not verify; the log has more.
     #[error("the provider does not confirm who you are")]
     ProviderRefused,
-    /// There is no such session.
-    #[error("there is no such session")]
-    NoSuchSession,
     /// There is no such passkey.
     #[error("there is no such passkey")]
     NoSuchPasskey,
+    /// There is no such session.
+    #[error("there is no such session")]
+    NoSuchSession,
     /// The account changed again and again while it was being changed; safe to retry.
     #[error("the account is being changed by others; try again")]
     Contended,

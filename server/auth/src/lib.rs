@@ -54,6 +54,6 @@ pub use passkey::{NewPasskey, PasskeyOptions, PasskeyProof, RelyingParty};
 pub use password::Password;
 pub use roles::{AdminRole, admin_role};
 pub use secret::SecretText;
-pub use service_key::{CreatedKey, ServiceKey, ServiceKeys};
+pub use service_key::{CreatedKey, LastingKey, NewKey, ServiceKey, ServiceKeys};
 pub use session::{SessionTokens, SessionView, SignedIn};
 pub use token::{JsonWebKey, SigningKeyInfo};

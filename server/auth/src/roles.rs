@@ -1,6 +1,6 @@
 //! Roles of accounts: those of administrators, which the server knows, and whatever else an app's rules ask about.
 
-use andiron_engine::User;
+use andiron_engine::{Caller, Permission, User, authorize_administration};
 use andiron_protocol::Value;
 
 use crate::AuthError;
@@ -40,6 +40,29 @@ impl AdminRole {
 pub fn admin_role(user: &User) -> Option<AdminRole> {
     let roles = user.token.get("roles").and_then(Value::as_array)?;
     AdminRole::of(roles.iter().filter_map(Value::as_str))
+}
+
+/// Refuses whoever may not decide about who administers.
+///
+/// # Errors
+/// [`AuthError::NotAllowed`] unless the caller is the folder's owner, a service key for everything or an account with the
+/// role `owner`.
+pub(crate) fn check_owner(caller: &Caller) -> Result<(), AuthError> {
+    match caller {
+        Caller::User(user) if user.is_admin && admin_role(user) == Some(AdminRole::Owner) => Ok(()),
+        Caller::User(_) | Caller::Anonymous => Err(AuthError::NotAllowed("this takes the role `owner`")),
+        Caller::ServiceKey(_) | Caller::Owner | Caller::System => {
+            Ok(authorize_administration(caller, Permission::Everything)?)
+        }
+    }
+}
+
+/// The same for what a service key may do besides that has a scope for it.
+pub(crate) fn check_owner_or(caller: &Caller, permission: Permission) -> Result<(), AuthError> {
+    match caller {
+        Caller::ServiceKey(_) => Ok(authorize_administration(caller, permission)?),
+        _ => check_owner(caller),
+    }
 }
 
 /// Refuses roles that cannot be.

@@ -3,7 +3,8 @@
 //! Every operation of the engine asks [`authorize`] before it looks at anything, and says by an [`Access`] what it is
 //! about to do. What it gets is a [`Permit`], which nothing else can make: reads, commits and queries cannot be built
 //! without one. An administrator's permit is for everything. Anybody else's has a [`Judge`] in it, to whom every document
-//! is put before it is shown, counted, ordered by or written; without rules in force there is no permit for them.
+//! is put before it is shown, counted, ordered by or written; without rules in force there is no permit for them. A service
+//! key with scopes passes every rule within them, and gets no permit for anything else.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use andiron_protocol::{DocumentPath, Map, Source, Timestamp};
 
 use crate::engine::Shared;
 use crate::rules::Judge;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, Permission, Scopes};
 
 /// Who calls. Made by whoever verified the credentials; the engine believes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +21,8 @@ pub enum Caller {
     Anonymous,
     /// An account that has signed in.
     User(Arc<User>),
-    /// A service key, by its id.
-    ServiceKey(String),
+    /// A service key.
+    ServiceKey(Arc<KeyHolder>),
     /// The owner of the data folder, through the local socket or the command line.
     Owner,
     /// The server itself: the only one to whom system collections are open.
@@ -39,22 +40,48 @@ pub struct User {
     pub is_admin: bool,
 }
 
+/// A service key as a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// The key's id.
+    pub id: String,
+    /// What it may do; `None`: everything.
+    pub scopes: Option<Scopes>,
+}
+
 impl Caller {
-    /// Whether every rule is passed.
+    /// A service key that may do everything.
+    pub fn unrestricted_key(id: &str) -> Self {
+        Self::ServiceKey(Arc::new(KeyHolder {
+            id: id.to_owned(),
+            scopes: None,
+        }))
+    }
+
+    /// The scopes that say what this caller may do in the place of rules: a service key's that may not do everything.
+    pub fn scopes(&self) -> Option<&Scopes> {
+        match self {
+            Self::ServiceKey(key) => key.scopes.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether every rule is passed, and everything may be done that administrators do.
     pub fn is_admin(&self) -> bool {
         match self {
             Self::Anonymous => false,
             Self::User(user) => user.is_admin,
-            Self::ServiceKey(_) | Self::Owner | Self::System => true,
+            Self::ServiceKey(key) => key.scopes.is_none(),
+            Self::Owner | Self::System => true,
         }
     }
 
     /// A name that tells callers apart, for records that belong to one of them.
-    pub(crate) fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         match self {
             Self::Anonymous => "anonymous".to_owned(),
             Self::User(user) => format!("user:{}", user.uid),
-            Self::ServiceKey(id) => format!("key:{id}"),
+            Self::ServiceKey(key) => format!("key:{}", key.id),
             Self::Owner => "owner".to_owned(),
             Self::System => "system".to_owned(),
         }
@@ -70,8 +97,8 @@ pub(crate) enum Access<'a> {
     List(&'a Source),
     /// Create, change, delete or verify a document.
     Write(&'a DocumentPath),
-    /// Do something to a file.
-    File,
+    /// Do something to a file of a bucket.
+    File(&'a str),
     /// See which collections there are.
     ListCollections,
     /// See how queries are answered, and manage indexes.
@@ -105,23 +132,29 @@ pub(crate) fn authorize<'a>(
     time: Timestamp,
 ) -> Result<Permit, EngineError> {
     let mut needs_admin = true;
+    let mut is_nothing = true;
     for (index, access) in accesses.into_iter().enumerate() {
         let (is_system, is_judged) = match access {
             Access::Get(path) | Access::Write(path) => (path.is_system(), true),
             Access::List(source) => (source.is_system(), true),
-            Access::File => (false, true),
+            Access::File(_) => (false, true),
             Access::ListCollections | Access::Administer => (false, false),
         };
         if is_system && *caller != Caller::System {
             return Err(EngineError::denied("system collections are closed"));
         }
+        if let Some(scopes) = caller.scopes() {
+            access.check_scopes(scopes)?;
+        }
         needs_admin = (index > 0 && needs_admin) || !is_judged;
+        is_nothing = false;
     }
-    if caller.is_admin() {
+    let is_in_scope = caller.scopes().is_some() && !is_nothing;
+    if caller.is_admin() || is_in_scope {
         return Ok(Permit { judge: None });
     }
     if needs_admin {
-        authorize_administration(caller)?;
+        authorize_administration(caller, Permission::Everything)?;
     }
     let rules = shared.rules.load_full();
     Ok(Permit {
@@ -129,15 +162,31 @@ pub(crate) fn authorize<'a>(
     })
 }
 
-/// Says whether a caller may administer the server: what needs no permit, because no document comes of it.
+impl Access<'_> {
+    /// Says whether scopes grant it.
+    fn check_scopes(self, scopes: &Scopes) -> Result<(), EngineError> {
+        match self {
+            Self::Get(path) => scopes.check_document(Permission::DocumentsRead, path),
+            Self::Write(path) => scopes.check_document(Permission::DocumentsWrite, path),
+            Self::List(source) => scopes.check_source(source),
+            // What is done to the file is put to the file judge.
+            Self::File(bucket) => scopes.check(Permission::FilesRead, Some(bucket)),
+            Self::ListCollections => scopes.check(Permission::DocumentsRead, None),
+            Self::Administer => scopes.check(Permission::ServerRead, None),
+        }
+    }
+}
+
+/// Says whether a caller may do something that administrators do: what needs no permit, because no document comes of it.
+/// Accounts that administer may do all of it here, service keys what their scopes say.
 ///
 /// # Errors
-/// [`EngineError::PermissionDenied`].
-pub fn authorize_administration(caller: &Caller) -> Result<(), EngineError> {
-    if caller.is_admin() {
-        Ok(())
-    } else {
-        Err(EngineError::denied("this is for administrators"))
+/// [`EngineError::PermissionDenied`] or [`EngineError::OutOfScope`].
+pub fn authorize_administration(caller: &Caller, permission: Permission) -> Result<(), EngineError> {
+    match caller.scopes() {
+        Some(scopes) => scopes.check(permission, None),
+        None if caller.is_admin() => Ok(()),
+        None => Err(EngineError::denied("this is for administrators")),
     }
 }
 

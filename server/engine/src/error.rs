@@ -16,6 +16,12 @@ pub enum EngineError {
     /// The caller may not do this. Says nothing about what is there.
     #[error(transparent)]
     PermissionDenied(Box<AccessDenied>),
+    /// The service key that calls has no scope for this.
+    #[error("this service key may not do this: it has no scope `{needed}` that covers it")]
+    OutOfScope {
+        /// The scope's name, without a place.
+        needed: &'static str,
+    },
     /// A write's own condition does not hold.
     #[error("`{path}`: {reason}")]
     Apply {
@@ -131,7 +137,7 @@ impl EngineError {
                 ErrorCode::InvalidArgument
             }
             Self::CommitTooLarge { .. } => ErrorCode::PayloadTooLarge,
-            Self::PermissionDenied(_) => ErrorCode::PermissionDenied,
+            Self::PermissionDenied(_) | Self::OutOfScope { .. } => ErrorCode::PermissionDenied,
             Self::Apply { reason, .. } => reason.code(),
             Self::Aborted { .. } => ErrorCode::Aborted,
             Self::QueryTooCostly { .. }

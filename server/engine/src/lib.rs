@@ -23,6 +23,7 @@ mod maintenance;
 mod metrics;
 mod options;
 mod read;
+mod scope;
 mod sink;
 mod surroundings;
 
@@ -31,7 +32,7 @@ mod live;
 mod query;
 mod rules;
 
-pub use access::{Caller, User, authorize_administration};
+pub use access::{Caller, KeyHolder, User, authorize_administration};
 pub use andiron_store::{DocumentRow, LogInfo, StoreError, StoredDocument};
 pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
@@ -47,5 +48,6 @@ pub use rules::{
     RULES_BYTES_MAX, RULES_ROOTS, RULES_TESTS_MAX, RefusedRules, RulePlace, RulesError, RulesFiles,
     RulesInForce, RulesOrigin, RulesReport, RulesRevision, RulesRevisions, RulesTestReport, test_rules,
 };
+pub use scope::{Permission, SCOPES_MAX, Scope, Scopes};
 pub use sink::DocumentSink;
 pub use surroundings::{Clock, FatalHook, Randomness, Surroundings};

@@ -237,7 +237,7 @@ impl Files {
         after: Option<&StoredFile>,
     ) -> Result<FilePermit, FilesError> {
         let (before, after) = (before.map(StoredFile::to_rules), after.map(StoredFile::to_rules));
-        Ok(self.engine().file_judge(caller)?.decide(FileOperation {
+        Ok(self.engine().file_judge(caller, name.bucket().as_str())?.decide(FileOperation {
             method,
             bucket: name.bucket().as_str(),
             name: name.name(),

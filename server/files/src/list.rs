@@ -52,7 +52,7 @@ impl Files {
         query: ListQuery,
     ) -> Result<Listing, FilesError> {
         check_prefix(&query.prefix)?;
-        let judge = self.engine().file_judge(caller)?;
+        let judge = self.engine().file_judge(caller, bucket.as_str())?;
         let prefix = id_of(&query.prefix);
         let mut place = match &query.cursor {
             Some(cursor) => read_cursor(cursor, &query.prefix)?,

@@ -98,7 +98,7 @@ impl Files {
             .copied()
             .collect::<Vec<_>>();
         // The commit judges again, by the rules and documents of that moment.
-        let _ = self.engine().file_judge(caller)?.decide(FileOperation {
+        let _ = self.engine().file_judge(caller, request.name.bucket().as_str())?.decide(FileOperation {
             method: FileMethod::Create,
             bucket: request.name.bucket().as_str(),
             name: request.name.name(),
@@ -262,7 +262,7 @@ fn judge_arrived(
         after.remove(name);
     }
     let before = before.map(StoredFile::to_rules);
-    Ok(files.engine().file_judge(caller)?.decide(FileOperation {
+    Ok(files.engine().file_judge(caller, record.name.bucket().as_str())?.decide(FileOperation {
         method: FileMethod::Create,
         bucket: record.name.bucket().as_str(),
         name: record.name.name(),

@@ -293,6 +293,7 @@ impl From<AuthError> for ApiError {
             AuthError::SignInFailed | AuthError::PasskeyRefused => {
                 Self::new(ErrorCode::Unauthenticated, detail)
             }
+            AuthError::KeyExpired => Self::new(ErrorCode::Unauthenticated, detail),
             AuthError::AccountDisabled | AuthError::NotAllowed(_) => {
                 Self::new(ErrorCode::PermissionDenied, detail)
             }
@@ -314,6 +315,7 @@ impl From<AuthError> for ApiError {
             AuthError::NoSuchProvider
             | AuthError::NoSuchAccount { .. }
             | AuthError::NoSuchSession
+            | AuthError::NoSuchPasskey
             | AuthError::NoSuchKey { .. } => Self::not_found(detail),
             AuthError::Internal(cause) => Self::internal(cause),
             AuthError::Engine(error) => error.into(),
@@ -332,7 +334,6 @@ mod tests {
         let mut headers = axum::http::HeaderMap::new();
         headers.insert("x-request-id", HeaderValue::from_static("id"));
         let request_id = RequestId::from_headers(&headers).unwrap();
-            | AuthError::NoSuchPasskey
         let error = ApiError::from(error.into());
         let shown = format!("{} {:?}", error.0.detail, error.0.path);
         (error.into_problem(&request_id).status().as_u16(), shown)

@@ -4,7 +4,6 @@
 //! carries its part of the OpenAPI document, and a route is in the router only by being in the document.
 
 mod admin;
-mod admin_accounts;
 mod aggregate;
 mod auth;
 mod batch_get;
@@ -17,7 +16,6 @@ mod health;
 mod live;
 mod query;
 mod reference;
-mod rules;
 mod well_known;
 
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -51,37 +49,37 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
             files::change::delete
         ),
         routes!(files::list::list),
-        routes!(admin::list_keys, admin::create_key),
-        routes!(admin::revoke_key),
-        routes!(admin::list_indexes),
-        routes!(admin::info),
-        routes!(rules::read, rules::publish),
-        routes!(rules::check),
-        routes!(rules::test),
-        routes!(rules::explain),
-        routes!(rules::roll_back),
-        routes!(rules::list_revisions),
-        routes!(rules::read_revision),
-        routes!(rules::compare_revisions),
-        routes!(admin_accounts::list_accounts, admin_accounts::create_account),
+        routes!(admin::keys::list_keys, admin::keys::create_key),
+        routes!(admin::keys::revoke_key),
+        routes!(admin::server::list_indexes),
+        routes!(admin::server::info),
+        routes!(admin::rules::read, admin::rules::publish),
+        routes!(admin::rules::trial::check),
+        routes!(admin::rules::trial::test),
+        routes!(admin::rules::trial::explain),
+        routes!(admin::rules::roll_back),
+        routes!(admin::rules::revisions::list_revisions),
+        routes!(admin::rules::revisions::read_revision),
+        routes!(admin::rules::revisions::compare_revisions),
+        routes!(admin::accounts::list_accounts, admin::accounts::create_account),
         routes!(
-            admin_accounts::get_account,
-            admin_accounts::change_account,
-            admin_accounts::delete_account
+            admin::accounts::get_account,
+            admin::accounts::change_account,
+            admin::accounts::delete_account
         ),
-        routes!(admin_accounts::set_claims),
-        routes!(admin_accounts::list_account_sessions),
-        routes!(admin_accounts::sign_out_account),
-        routes!(admin_accounts::impersonate),
-        routes!(admin_accounts::mint_custom_token),
+        routes!(admin::accounts::set_claims),
+        routes!(admin::accounts::list_account_sessions),
+        routes!(admin::accounts::sign_out_account),
+        routes!(admin::accounts::impersonate),
+        routes!(admin::tokens::mint_custom_token),
         routes!(
-            admin_accounts::list_signing_keys,
-            admin_accounts::rotate_signing_key
+            admin::tokens::list_signing_keys,
+            admin::tokens::rotate_signing_key
         ),
-        routes!(admin_accounts::read_audit),
-        routes!(admin_accounts::invite),
-        routes!(admin_accounts::read_mailbox),
-        routes!(admin_accounts::send_test_mail),
+        routes!(admin::audit::read_audit),
+        routes!(admin::accounts::invite),
+        routes!(admin::mail::read_mailbox),
+        routes!(admin::mail::send_test_mail),
         routes!(auth::sign_up::sign_up),
         routes!(auth::sign_up::anonymous),
         routes!(auth::sign_up::setup),

@@ -134,7 +134,8 @@ fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, AndironError> {
 
 /// The keys, one a line, in columns.
 fn table(keys: &[KeyEntry]) -> String {
-    let time = |time: Option<Timestamp>, none: &str| time.map_or_else(|| none.to_owned(), |time| time.to_string());
+    let time =
+        |time: Option<Timestamp>, none: &str| time.map_or_else(|| none.to_owned(), |time| time.to_string());
     let rows: Vec<[String; 6]> = keys
         .iter()
         .map(|key| {
@@ -151,11 +152,13 @@ fn table(keys: &[KeyEntry]) -> String {
             ]
         })
         .collect();
-    let widths: [usize; 6] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].len()).max().unwrap_or_default()
-    });
+    let widths: [usize; 6] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
     let line = |row: &[String; 6]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     rows.iter().map(line).collect()

@@ -3,7 +3,7 @@
 //! That the caller administers is asked before; what takes an owner (roles, claims, impersonation, accounts of
 //! administrators) is asked here.
 
-use andiron_engine::{Caller, StoredDocument};
+use andiron_engine::{Caller, Permission, StoredDocument};
 use andiron_protocol::{CollectionPath, FieldRef, Filter, Map, Operator, Query, Source, Value};
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::account::{
 use crate::audit::Event;
 use crate::password::{check_foreign_hash, check_new};
 use crate::records::{Batch, Record, existing};
-use crate::roles::{self, AdminRole};
+use crate::roles::{self, AdminRole, check_owner_or};
 use crate::session::Shown;
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignedIn};
 
@@ -125,8 +125,11 @@ impl Accounts {
         roles::check(&new.roles)?;
         check_claims(&new.claims)?;
         let role = AdminRole::of(new.roles.iter().map(String::as_str));
-        if role.is_some() || !new.roles.is_empty() || !new.claims.is_empty() {
+        if role.is_some() {
             Self::check_owner(caller)?;
+        }
+        if !new.roles.is_empty() || !new.claims.is_empty() {
+            check_owner_or(caller, Permission::ClaimsWrite)?;
         }
         let uid = match new.uid {
             Some(uid) => {
@@ -211,8 +214,15 @@ impl Accounts {
         client: &ClientInfo,
     ) -> Result<Account, AuthError> {
         let before = Account::of(&self.must_find(uid)?);
-        if change.roles.is_some() || change.claims.is_some() || before.admin_role().is_some() {
+        let new_role = change
+            .roles
+            .iter()
+            .find_map(|roles| AdminRole::of(roles.iter().map(String::as_str)));
+        if before.admin_role().is_some() || new_role.is_some() {
             Self::check_owner(caller)?;
+        }
+        if change.roles.is_some() || change.claims.is_some() {
+            check_owner_or(caller, Permission::ClaimsWrite)?;
         }
         if let Some(roles) = &change.roles {
             roles::check(roles)?;
@@ -347,10 +357,10 @@ impl Accounts {
         uid: &str,
         client: &ClientInfo,
     ) -> Result<SignedIn, AuthError> {
-        Self::check_owner(caller)?;
+        check_owner_or(caller, Permission::AccountsImpersonate)?;
         let actor = match caller {
             Caller::User(user) => format!("user:{}", user.uid),
-            Caller::ServiceKey(id) => format!("key:{id}"),
+            Caller::ServiceKey(key) => format!("key:{}", key.id),
             _ => "owner".to_owned(),
         };
         if self.account(uid)?.admin_role().is_some() {

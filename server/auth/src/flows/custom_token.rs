@@ -1,6 +1,6 @@
 //! Custom tokens: a service that knows its people by itself signs them in.
 
-use andiron_engine::Caller;
+use andiron_engine::{Caller, Permission};
 use andiron_protocol::{Map, Timestamp, Value, data_from_json};
 use serde_json::json;
 
@@ -8,6 +8,7 @@ use crate::account::{Account, AccountRecord, account_path, check_claims, check_u
 use crate::audit::Event;
 use crate::limit::Attempt;
 use crate::records::{Batch, existing};
+use crate::roles::{check_owner, check_owner_or};
 use crate::session::Shown;
 use crate::token::Kind;
 use crate::{Accounts, AuthError, ClientInfo, SecretText, SignedIn};
@@ -20,7 +21,8 @@ impl Accounts {
     /// into the tokens of that session.
     ///
     /// # Errors
-    /// If the id or the claims cannot be, or the engine cannot write.
+    /// If the id or the claims cannot be, the account administers and the caller is a key with scopes, or the engine cannot
+    /// write.
     pub async fn mint_custom_token(
         &self,
         caller: &Caller,
@@ -28,9 +30,17 @@ impl Accounts {
         claims: &Map,
         client: &ClientInfo,
     ) -> Result<(SecretText, Timestamp), AuthError> {
-        Self::check_owner(caller)?;
+        check_owner_or(caller, Permission::TokensMint)?;
         check_uid(uid)?;
         check_claims(claims)?;
+        let is_by_owner = check_owner(caller).is_ok();
+        if !is_by_owner
+            && self
+                .find(uid)?
+                .is_some_and(|record| Account::of(&record).admin_role().is_some())
+        {
+            return Err(AuthError::NotAllowed("this key signs nobody in who administers"));
+        }
         self.signing_keys().ensure().await?;
         let now = self.now().as_micros() / 1_000_000;
         let expires = now + CUSTOM_TOKEN_SECONDS;
@@ -41,6 +51,7 @@ impl Accounts {
             "iat": now,
             "exp": expires,
             "claims": Value::Map(claims.clone()),
+            "owner": is_by_owner,
         });
         let body = serde_json::to_vec(&body)
             .map_err(|error| AuthError::Internal(format!("claims cannot be written: {error}")))?;
@@ -85,6 +96,8 @@ impl Accounts {
         let (Some(uid), true, true) = (text("sub"), is_ours, expires > self.now()) else {
             return Err(AuthError::Unauthenticated);
         };
+        // The account may administer only since the token was minted.
+        let is_by_owner = body.get("owner") == Some(&Value::Boolean(true));
         let mut shown = Shown::new(&[], "custom");
         shown.claims = body
             .get("claims")
@@ -97,7 +110,7 @@ impl Accounts {
         self.prepare_session(uid).await?;
         let (account, tokens) = self
             .change(uid, |account, batch| {
-                if account.record.disabled {
+                if account.record.disabled || (account.admin_role().is_some() && !is_by_owner) {
                     return Err(AuthError::Unauthenticated);
                 }
                 self.audit(

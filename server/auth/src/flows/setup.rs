@@ -125,17 +125,9 @@ impl Accounts {
     /// Refuses whoever may not decide about who administers.
     ///
     /// # Errors
-    /// [`AuthError::NotAllowed`] unless the caller is the folder's owner, a service key or an account with the role `owner`.
+    /// [`AuthError::NotAllowed`] unless the caller is the folder's owner, a service key for everything or an account with the
+    /// role `owner`.
     pub fn check_owner(caller: &Caller) -> Result<(), AuthError> {
-        let is_owner = match caller {
-            Caller::Anonymous => false,
-            Caller::User(user) => user.is_admin && crate::admin_role(user) == Some(crate::AdminRole::Owner),
-            Caller::ServiceKey(_) | Caller::Owner | Caller::System => true,
-        };
-        if is_owner {
-            Ok(())
-        } else {
-            Err(AuthError::NotAllowed("this takes the role `owner`"))
-        }
+        crate::roles::check_owner(caller)
     }
 }

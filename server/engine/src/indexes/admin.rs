@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::file::Entry;
 use crate::access::authorize_administration;
-use crate::{Caller, Engine, EngineError};
+use crate::{Caller, Engine, EngineError, Permission};
 
 /// An index and how it fares. In JSON the definition stands as in an `andiron.indexes.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Engine {
     /// # Errors
     /// If the caller may not administer.
     pub fn indexes(&self, caller: &Caller) -> Result<Vec<IndexInfo>, EngineError> {
-        authorize_administration(caller)?;
+        authorize_administration(caller, Permission::ServerRead)?;
         let set = self.shared.indexes.load();
         let mut indexes: Vec<_> = set
             .iter()
@@ -85,7 +85,7 @@ impl Engine {
         caller: &Caller,
         definition: IndexDefinition,
     ) -> Result<IndexId, EngineError> {
-        authorize_administration(caller)?;
+        authorize_administration(caller, Permission::Everything)?;
         self.indexes.create(definition).await
     }
 
@@ -95,7 +95,7 @@ impl Engine {
     /// If the caller may not administer, there is no such index, the indexes are fixed by a file, or the store cannot
     /// write.
     pub async fn drop_index(&self, caller: &Caller, id: IndexId) -> Result<(), EngineError> {
-        authorize_administration(caller)?;
+        authorize_administration(caller, Permission::Everything)?;
         self.indexes.drop_index(id).await
     }
 

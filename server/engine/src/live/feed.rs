@@ -766,6 +766,7 @@ fn same_error(error: &Arc<EngineError>) -> EngineError {
     match &**error {
         EngineError::Store(error) => EngineError::Store(Arc::clone(error)),
         EngineError::PermissionDenied(denied) => EngineError::PermissionDenied(denied.clone()),
+        EngineError::OutOfScope { needed } => EngineError::OutOfScope { needed },
         EngineError::ListenTooLarge {
             documents_max,
             bytes_max,

@@ -13,7 +13,7 @@ use super::{AccessDenied, Judge, Known, RulesInForce};
 use crate::access::Access;
 use crate::commit::Committed;
 use crate::engine::Shared;
-use crate::{Caller, Engine, EngineError};
+use crate::{Caller, Engine, EngineError, Permission, Scopes};
 
 /// What is to be done to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,23 +57,39 @@ pub struct FilePermit {
     rules: Option<Arc<RulesInForce>>,
 }
 
+impl FilePermit {
+    /// The permit for both of two operations. If the rules have changed between them, what rests on it is judged again.
+    pub fn and(mut self, other: Self) -> Self {
+        for read in other.reads {
+            if !self.reads.contains(&read) {
+                self.reads.push(read);
+            }
+        }
+        self.rules = self.rules.or(other.rules);
+        self
+    }
+}
+
 /// One caller, one moment and one revision of the rules, for any number of files.
 #[derive(Clone)]
 pub struct FileJudge {
     shared: Arc<Shared>,
     judge: Option<Judge>,
+    /// Of a service key that has some: they say all that is to be said.
+    scopes: Option<Scopes>,
 }
 
 impl Engine {
-    /// Who says what a caller may do to files, at this moment.
+    /// Who says what a caller may do to files of a bucket, at this moment.
     ///
     /// # Errors
-    /// If no rules are in force and the caller does not pass every rule.
-    pub fn file_judge(&self, caller: &Caller) -> Result<FileJudge, EngineError> {
-        let permit = self.authorize(caller, [Access::File])?;
+    /// If no rules are in force and the caller does not pass every rule, or has no scope for the bucket.
+    pub fn file_judge(&self, caller: &Caller, bucket: &str) -> Result<FileJudge, EngineError> {
+        let permit = self.authorize(caller, [Access::File(bucket)])?;
         Ok(FileJudge {
             shared: Arc::clone(&self.shared),
             judge: permit.judge().cloned(),
+            scopes: caller.scopes().cloned(),
         })
     }
 }
@@ -98,8 +114,12 @@ impl FileJudge {
     /// Judges one operation.
     ///
     /// # Errors
-    /// [`EngineError::PermissionDenied`], which never tells whether the file exists; or the store cannot read.
+    /// [`EngineError::PermissionDenied`] or [`EngineError::OutOfScope`], which never tell whether the file exists; or the
+    /// store cannot read.
     pub fn decide(&self, operation: FileOperation<'_>) -> Result<FilePermit, EngineError> {
+        if let Some(scopes) = &self.scopes {
+            scopes.check(operation.method.permission(), Some(operation.bucket))?;
+        }
         let Some(judge) = &self.judge else {
             return Ok(FilePermit::default());
         };
@@ -137,6 +157,13 @@ impl FileJudge {
 }
 
 impl FileMethod {
+    fn permission(self) -> Permission {
+        match self {
+            Self::Get | Self::List => Permission::FilesRead,
+            Self::Create | Self::Update | Self::Delete => Permission::FilesWrite,
+        }
+    }
+
     fn of_rules(self) -> Method {
         match self {
             Self::Get => Method::Get,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::project::{CheckedRules, RulesFiles};
 use crate::commit::stored_data;
-use crate::{Caller, Engine, EngineError, authorize_administration};
+use crate::{Caller, Engine, EngineError, Permission, authorize_administration};
 
 /// Tests that one call runs.
 pub const RULES_TESTS_MAX: usize = 5_000;
@@ -130,7 +130,7 @@ impl Engine {
     /// If the caller is no administrator, the JSON is not that of requests, no rules are in force, or the store cannot be
     /// read.
     pub fn explain_rules(&self, caller: &Caller, json: &[u8]) -> Result<Explanations, EngineError> {
-        authorize_administration(caller)?;
+        authorize_administration(caller, Permission::RulesRead)?;
         let rules = self.rules().ok_or_else(|| {
             InputError::new("no rules are in force, so everything is denied but to administrators")
         })?;

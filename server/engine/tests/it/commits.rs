@@ -316,7 +316,7 @@ async fn system_collections_are_closed_to_administrators_and_everything_is_to_ot
     for caller in [
         Caller::Anonymous,
         Caller::Owner,
-        Caller::ServiceKey("k".to_owned()),
+        Caller::unrestricted_key("k"),
     ] {
         for body in [body(), nested()] {
             let error = test.engine.commit(&caller, body, None).await.unwrap_err();
@@ -333,7 +333,7 @@ async fn system_collections_are_closed_to_administrators_and_everything_is_to_ot
         .unwrap_err();
     assert_eq!(error.code(), ErrorCode::PermissionDenied);
     test.engine
-        .commit(&Caller::ServiceKey("k".to_owned()), body(), None)
+        .commit(&Caller::unrestricted_key("k"), body(), None)
         .await
         .unwrap();
     assert_eq!(test.engine.collection_names(&OWNER, None).unwrap(), ["a"]);

@@ -56,7 +56,7 @@ async fn a_key_belongs_to_its_caller_and_its_request() {
     let test = TestEngine::start();
     test.engine.commit(&OWNER, increment(), Some("k")).await.unwrap();
     test.engine
-        .commit(&Caller::ServiceKey("x".to_owned()), increment(), Some("k"))
+        .commit(&Caller::unrestricted_key("x"), increment(), Some("k"))
         .await
         .unwrap();
     assert_eq!(

@@ -102,7 +102,7 @@ async fn a_listen_goes_on_from_its_token() {
         let other = json!({ "from": "c", "limit": 3 });
         for (caller, query, token) in [
             (&OWNER, &other, token.as_str()),
-            (&Caller::ServiceKey("k".to_owned()), &query, &token),
+            (&Caller::unrestricted_key("k"), &query, &token),
             (&OWNER, &query, "nonsense"),
         ] {
             assert!(

@@ -225,7 +225,7 @@ async fn a_permit_for_a_file_ends_with_the_rules_that_gave_it() {
     };
     test.engine.set_rules(Some(storage("request.auth != null")));
     let permit = || {
-        let judge = test.engine.file_judge(&user("alice")).unwrap();
+        let judge = test.engine.file_judge(&user("alice"), "b").unwrap();
         judge
             .decide(FileOperation {
                 method: FileMethod::Create,

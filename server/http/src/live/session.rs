@@ -66,8 +66,10 @@ impl Session {
                 Ok(Vec::new())
             }
             Credential::Token(key) if is_service_key(key) => {
-                self.caller = self.app.keys.verify(key)?;
-                Ok(self.app.keys.rests_on(key).into_iter().collect())
+                let lasting = self.app.keys.verify_lasting(key)?;
+                self.caller = lasting.caller;
+                self.expires = lasting.expires;
+                Ok(vec![lasting.rests_on])
             }
             Credential::Token(token) => {
                 let lasting = self.app.accounts.verify_lasting(token)?;

@@ -520,10 +520,20 @@ pub(crate) struct Collections {
 
 /// A service key to be made.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub(crate) struct NewKey {
     /// 1 to 64 letters, digits, `.`, `_` and `-`, unlike every other key's.
     #[schema(example = "importer")]
     name: String,
+    /// What it may do; everything if not given. A scope is `admin:*`, `documents:read`, `documents:write`, `files:read`,
+    /// `files:write`, `accounts:read`, `accounts:write`, `claims:write`, `tokens:mint`, `accounts:impersonate`, `rules:read`,
+    /// `rules:write`, `audit:read` or `server:read`. One of documents may name a collection and what is below it, as in
+    /// `documents:read:posts`, one of files a bucket.
+    #[schema(nullable = false, example = json!(["documents:write:posts"]))]
+    scopes: Option<Vec<String>>,
+    /// When it ends; never if not given.
+    #[schema(nullable = false, example = "2027-11-22T00:00:00Z", format = "date-time")]
+    expires_at: Option<String>,
 }
 
 /// A service key.
@@ -537,6 +547,15 @@ pub(crate) struct Key {
     name: String,
     #[schema(example = "2026-11-22T05:40:35.123456Z", format = "date-time")]
     create_time: String,
+    /// What it may do, by name; empty: everything.
+    #[schema(example = json!(["documents:write:posts"]))]
+    scopes: Vec<String>,
+    /// When it ends, if ever.
+    #[schema(example = "2027-11-22T00:00:00.000000Z", format = "date-time")]
+    expires_at: Option<String>,
+    /// When it was last used, if ever.
+    #[schema(example = "2026-11-22T06:00:00.000000Z", format = "date-time")]
+    last_use_time: Option<String>,
     /// The key itself, only in the answer to its creation: it is stored nowhere.
     #[schema(nullable = false, example = "ak_01kb0x6d1m8vq3z5y7r9t2w4ha_…")]
     key: Option<String>,

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`: what watches the server asks.
 
-use andiron_engine::authorize_administration;
+use andiron_engine::{Permission, authorize_administration};
 use andiron_protocol::ErrorCode;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -55,7 +55,7 @@ pub(crate) async fn readyz(State(app): State<AppRef>) -> Result<Response, ApiErr
 
 /// Read the figures for Prometheus
 ///
-/// For administrators, unless the server is configured to show them to everyone: give the scraper a service key.
+/// For administrators, unless the server is configured to show them to everyone: give the scraper a service key with the scope `server:read`.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -68,7 +68,7 @@ pub(crate) async fn metrics(
     CallerOf(caller): CallerOf,
 ) -> Result<Response, ApiError> {
     if app.options.metrics_access == MetricsAccess::Admin {
-        authorize_administration(&caller)?;
+        authorize_administration(&caller, Permission::ServerRead)?;
     }
     let text = app
         .metrics

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use andiron_auth::{Accounts, AttemptLimits, AuthOptions, HashCost, Post, Rate, ServiceKeys};
-use andiron_engine::{Engine, EngineOptions, RulesRevisions, Surroundings};
+use andiron_auth::{
+    Accounts, AttemptLimits, AuthOptions, ClientInfo, HashCost, NewKey, Post, Rate, ServiceKeys,
+};
+use andiron_engine::{Caller, Engine, EngineOptions, RulesRevisions, Surroundings};
 use andiron_files::{Blobs, Files, FilesOptions};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::Timestamp;
@@ -134,7 +136,17 @@ impl Server {
         };
         let accounts = Accounts::open(engine.clone(), accounts, post).await.unwrap();
         let keys = ServiceKeys::new(engine.clone());
-        let key = keys.create("test").await.unwrap().key.expose().to_owned();
+        let key = keys
+            .create(
+                NewKey::for_everything("test"),
+                &Caller::Owner,
+                &ClientInfo::default(),
+            )
+            .await
+            .unwrap()
+            .key
+            .expose()
+            .to_owned();
         let info = ServerInfo {
             version: "0.0.0-test".to_owned(),
         };

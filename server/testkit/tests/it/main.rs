@@ -6,3 +6,4 @@ mod access;
 mod documents;
 mod matrix;
 mod rules;
+mod scopes;

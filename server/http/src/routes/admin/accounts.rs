@@ -1,56 +1,28 @@
-//! `/api/v1/admin/accounts…` and what else administrators do about accounts: custom tokens, signing keys, the audit log.
+//! `/api/v1/admin/accounts…` and invitations: what administrators do with accounts.
 
-use andiron_auth::{
-    AccountChange, AccountList, Accounts, AuditEvent, AuditQuery, EmailAddress, MailboxEntry, NewAccount,
-    Password, ProfileChange, SigningKeyInfo,
-};
-use andiron_engine::{Caller, authorize_administration};
-use andiron_protocol::{Map, Timestamp, Value};
+use andiron_auth::{AccountChange, AccountList, EmailAddress, NewAccount, Password, ProfileChange};
+use andiron_engine::{Permission, authorize_administration};
+use andiron_protocol::Value;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::auth::account as account_answer;
-use super::auth::session::SessionsJson;
-use super::auth::{EmailBody, NothingBody, read_body, read_plain, signed_in};
+use super::{admitted, admitted_body, limit_of, map_of};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::CallerOf;
 use crate::openapi::account_schemas as schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
-
-/// Accounts or events in a page that names no limit.
-const PAGE_DEFAULT: u32 = 100;
-
-fn check_admin(caller: &Caller) -> Result<(), ApiError> {
-    Ok(authorize_administration(caller)?)
-}
+use crate::routes::auth::session::SessionsJson;
+use crate::routes::auth::{EmailBody, NothingBody, account as account_answer, signed_in};
 
 /// Tells an explicit null from a field that is not there.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
-}
-
-fn map_of(field: &str, value: Option<Value>) -> Result<Option<Map>, ApiError> {
-    match value {
-        None => Ok(None),
-        Some(Value::Map(map)) => Ok(Some(map)),
-        Some(_) => Err(ApiError::invalid(format!("`{field}` is an object")).in_field(field)),
-    }
-}
-
-fn limit_of(parameters: &Parameters<'_>) -> Result<u32, ApiError> {
-    match parameters.get("limit") {
-        None => Ok(PAGE_DEFAULT),
-        Some(limit) => match limit.parse() {
-            Ok(limit @ 1..=1000) => Ok(limit),
-            _ => Err(ApiError::invalid("`limit` is a number from 1 to 1000").in_field("limit")),
-        },
-    }
 }
 
 /// List accounts
@@ -77,7 +49,7 @@ pub(crate) async fn list_accounts(
     struct Page<'a> {
         accounts: Vec<andiron_auth::AccountView<'a>>,
     }
-    check_admin(&caller)?;
+    authorize_administration(&caller, Permission::AccountsRead)?;
     let parameters = Parameters::read(request.uri().query(), &["email", "after", "limit"])?;
     let list = AccountList {
         email: parameters.get("email").map(ToOwned::to_owned),
@@ -126,8 +98,7 @@ pub(crate) async fn create_account(
         #[serde(default)]
         disabled: bool,
     }
-    check_admin(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = admitted_body::<Body>(&app, &caller, Permission::AccountsWrite, request).await?;
     let new = NewAccount {
         uid: body.uid,
         email: body.email.as_deref().map(EmailAddress::parse).transpose()?,
@@ -158,8 +129,7 @@ pub(crate) async fn get_account(
     Path(uid): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    read_plain(&app, request)?;
+    admitted(&app, &caller, Permission::AccountsRead, request)?;
     let account = app.accounts.account(&uid)?;
     Ok(account_answer(StatusCode::OK, &account))
 }
@@ -199,8 +169,7 @@ pub(crate) async fn change_account(
         #[serde(default)]
         refresh_now: bool,
     }
-    check_admin(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = admitted_body::<Body>(&app, &caller, Permission::AccountsWrite, request).await?;
     let email = match body.email {
         Some(Some(email)) => Some(Some(EmailAddress::parse(&email)?)),
         Some(None) => Some(None),
@@ -238,8 +207,7 @@ pub(crate) async fn delete_account(
     Path(uid): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    let (_, client) = read_plain(&app, request)?;
+    let client = admitted(&app, &caller, Permission::AccountsWrite, request)?;
     app.accounts.delete_account(&caller, &uid, &client).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
@@ -270,8 +238,7 @@ pub(crate) async fn set_claims(
         #[serde(default)]
         refresh_now: bool,
     }
-    check_admin(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
+    let (body, client) = admitted_body::<Body>(&app, &caller, Permission::ClaimsWrite, request).await?;
     let change = AccountChange {
         claims: map_of("claims", Some(body.claims))?,
         refresh_now: body.refresh_now,
@@ -299,8 +266,7 @@ pub(crate) async fn list_account_sessions(
     Path(uid): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    read_plain(&app, request)?;
+    admitted(&app, &caller, Permission::AccountsRead, request)?;
     app.accounts.account(&uid)?;
     let sessions = app.accounts.sessions(&uid, None).await?;
     Ok(answer::json_of(StatusCode::OK, &SessionsJson { sessions }))
@@ -322,8 +288,7 @@ pub(crate) async fn sign_out_account(
     Path(uid): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    let (NothingBody {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) = admitted_body(&app, &caller, Permission::AccountsWrite, request).await?;
     app.accounts.sign_out_account(&caller, &uid, &client).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
@@ -347,195 +312,10 @@ pub(crate) async fn impersonate(
     Path(uid): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    let (NothingBody {}, client) = read_body(&app, request).await?;
+    let (NothingBody {}, client) =
+        admitted_body(&app, &caller, Permission::AccountsImpersonate, request).await?;
     let answer = app.accounts.impersonate(&caller, &uid, &client).await?;
     Ok(signed_in(StatusCode::OK, &answer))
-}
-
-/// Mint a custom token
-///
-/// For a service that knows its people by itself: whoever has the token signs in as the account `uid` within an hour, by
-/// `POST /api/v1/auth/custom`. The claims go into the tokens of that session. Takes a service key or the role `owner`.
-#[utoipa::path(
-    post,
-    path = "/api/v1/admin/custom-tokens",
-    operation_id = "mintCustomToken",
-    tag = "Administration of accounts",
-    request_body(content = schemas::NewCustomToken, example = json!({"uid": "customer-42", "claims": {"plan": "pro"}})),
-    responses((status = 201, description = "The token", body = schemas::MintedToken))
-)]
-pub(crate) async fn mint_custom_token(
-    State(app): State<AppRef>,
-    CallerOf(caller): CallerOf,
-    request: Request,
-) -> Result<Response, ApiError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        uid: String,
-        claims: Option<Value>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Minted<'t> {
-        token: &'t str,
-        expires_at: Timestamp,
-    }
-    check_admin(&caller)?;
-    let (body, client) = read_body::<Body>(&app, request).await?;
-    let claims = map_of("claims", body.claims)?.unwrap_or_default();
-    let (token, expires_at) = app
-        .accounts
-        .mint_custom_token(&caller, &body.uid, &claims, &client)
-        .await?;
-    let token = token.expose();
-    Ok(answer::json_of(
-        StatusCode::CREATED,
-        &Minted { token, expires_at },
-    ))
-}
-
-/// List the keys that sign access tokens
-#[utoipa::path(
-    get,
-    path = "/api/v1/admin/signing-keys",
-    operation_id = "listSigningKeys",
-    tag = "Administration of accounts",
-    responses((status = 200, description = "The keys in force, newest first", body = schemas::SigningKeys))
-)]
-pub(crate) async fn list_signing_keys(
-    State(app): State<AppRef>,
-    CallerOf(caller): CallerOf,
-    request: Request,
-) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    read_plain(&app, request)?;
-    Ok(signing_keys(&app))
-}
-
-/// Sign with a new key from now on
-///
-/// The one before verifies for another day. Keys also change by themselves, every 90 days unless set otherwise. Takes the
-/// role `owner`.
-#[utoipa::path(
-    post,
-    path = "/api/v1/admin/signing-keys",
-    operation_id = "rotateSigningKey",
-    tag = "Administration of accounts",
-    request_body(content = schemas::Nothing, example = json!({})),
-    responses((status = 200, description = "The keys in force, newest first", body = schemas::SigningKeys))
-)]
-pub(crate) async fn rotate_signing_key(
-    State(app): State<AppRef>,
-    CallerOf(caller): CallerOf,
-    request: Request,
-) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    let (NothingBody {}, client) = read_body(&app, request).await?;
-    app.accounts.rotate_signing_key(&caller, &client).await?;
-    Ok(signing_keys(&app))
-}
-
-fn signing_keys(app: &AppRef) -> Response {
-    #[derive(Serialize)]
-    struct Keys {
-        keys: Vec<SigningKeyInfo>,
-    }
-    let keys = app.accounts.signing_key_infos();
-    answer::json_of(StatusCode::OK, &Keys { keys })
-}
-
-/// Read the audit log
-///
-/// Security events, newest first; the next page is `before` the last. No call changes or removes an event.
-#[utoipa::path(
-    get,
-    path = "/api/v1/admin/audit",
-    operation_id = "readAudit",
-    tag = "Administration of accounts",
-    params(
-        ("uid" = Option<String>, Query, description = "Only events about this account"),
-        ("event" = Option<String>, Query, description = "Only events of this kind, as in `sign-in-refused`"),
-        ("before" = Option<String>, Query, description = "Only events before the one with this id"),
-        ("limit" = Option<u32>, Query, description = "Events at most, up to 1,000; 100 by default"),
-    ),
-    responses((status = 200, description = "The events", body = schemas::AuditEvents))
-)]
-pub(crate) async fn read_audit(
-    State(app): State<AppRef>,
-    CallerOf(caller): CallerOf,
-    request: Request,
-) -> Result<Response, ApiError> {
-    #[derive(Serialize)]
-    struct Events {
-        events: Vec<AuditEvent>,
-    }
-    check_admin(&caller)?;
-    let parameters = Parameters::read(request.uri().query(), &["uid", "event", "before", "limit"])?;
-    let owned = |name: &str| parameters.get(name).map(ToOwned::to_owned);
-    let query = AuditQuery {
-        uid: owned("uid"),
-        event: owned("event"),
-        before: owned("before"),
-        limit: limit_of(&parameters)?,
-    };
-    let events = app.accounts.audit_events(query).await?;
-    Ok(answer::json_of(StatusCode::OK, &Events { events }))
-}
-
-/// Read the development mailbox
-///
-/// Where a server has no SMTP server and is started with `--dev`, mails stay in memory, and are read here.
-#[utoipa::path(
-    get,
-    path = "/api/v1/admin/mailbox",
-    operation_id = "readMailbox",
-    tag = "Administration of accounts",
-    responses((status = 200, description = "The mails, newest first", body = schemas::Mailbox))
-)]
-pub(crate) async fn read_mailbox(
-    State(app): State<AppRef>,
-    CallerOf(caller): CallerOf,
-    request: Request,
-) -> Result<Response, ApiError> {
-    #[derive(Serialize)]
-    struct Mails {
-        mails: Vec<MailboxEntry>,
-    }
-    check_admin(&caller)?;
-    // Whoever reads a mailbox can sign in as its owners.
-    Accounts::check_owner(&caller)?;
-    read_plain(&app, request)?;
-    let mailbox = app.accounts.mailbox().ok_or_else(|| {
-        ApiError::not_found("there is no development mailbox: mails are sent, or the server sends none")
-    })?;
-    let mails = mailbox.mails();
-    Ok(answer::json_of(StatusCode::OK, &Mails { mails }))
-}
-
-/// Send a test mail
-#[utoipa::path(
-    post,
-    path = "/api/v1/admin/test-mail",
-    operation_id = "sendTestMail",
-    tag = "Administration of accounts",
-    request_body(content = schemas::Email, example = json!({"email": "ada@example.org"})),
-    responses(
-        (status = 204, description = "The mail server took it"),
-        (status = 400, description = "It did not; `detail` has what it said", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn send_test_mail(
-    State(app): State<AppRef>,
-    CallerOf(caller): CallerOf,
-    request: Request,
-) -> Result<Response, ApiError> {
-    check_admin(&caller)?;
-    let (body, _) = read_body::<EmailBody>(&app, request).await?;
-    let email = body.address()?;
-    app.accounts.send_test_mail(&email).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 /// Invite somebody
@@ -559,8 +339,8 @@ pub(crate) async fn invite(
     struct Invited<'i> {
         code: Option<&'i str>,
     }
-    check_admin(&caller)?;
-    let (body, client) = read_body::<EmailBody>(&app, request).await?;
+    let (body, client) =
+        admitted_body::<EmailBody>(&app, &caller, Permission::AccountsWrite, request).await?;
     let email = body.address()?;
     let code = app.accounts.invite(&caller, &email, &client).await?;
     let code = code.as_ref().map(andiron_auth::SecretText::expose);
