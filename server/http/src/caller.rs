@@ -1,11 +1,12 @@
 //! Who calls: from the `Authorization` header to a [`Caller`].
 //!
 //! The gate does this once, before anything else is looked at; handlers take the result as an argument. A header that
-//! does not verify is an error, never an anonymous caller. Tokens are taken from this header and from nowhere else.
+//! does not verify is an error, never an anonymous caller. Tokens are taken from this header, and from cookies where
+//! the settings say so; never from a URL.
 
 use std::sync::Arc;
 
-use andiron_auth::{AdminRole, admin_role};
+use andiron_auth::{AdminRole, AuthError, admin_role};
 use andiron_engine::{Caller, User};
 use andiron_protocol::ErrorCode;
 use axum::extract::{FromRequestParts, Request};
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, Method};
 
 use crate::app::AppRef;
 use crate::problem::ApiError;
+use crate::session_cookies;
 
 /// What every service key begins with, and no access token.
 const SERVICE_KEY_PREFIX: &str = "ak_";
@@ -47,7 +49,7 @@ pub(crate) fn authenticate(
     }
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
-        return Ok(Caller::Anonymous);
+        return by_cookie(app, request);
     };
     if values.next().is_some() {
         return Err(unauthenticated("there is more than one `Authorization` header"));
@@ -67,6 +69,25 @@ pub(crate) fn authenticate(
         _ => Err(unauthenticated(
             "the `Authorization` header is not of the form `Bearer TOKEN`",
         )),
+    }
+}
+
+/// Who calls with a session in cookies, where the settings have that.
+fn by_cookie(app: &AppRef, request: &Request) -> Result<Caller, ApiError> {
+    let Some(token) = session_cookies::access_token(app, request.headers())? else {
+        return Ok(Caller::Anonymous);
+    };
+    if session_cookies::is_refresh(request) {
+        return Ok(Caller::Anonymous);
+    }
+    match app.accounts.verify(token) {
+        Ok(user) => {
+            session_cookies::check_intent(app, request)?;
+            Ok(Caller::User(with_reading_rights(user, request)))
+        }
+        // Else nobody could sign in again whose session was ended elsewhere.
+        Err(AuthError::Unauthenticated) if session_cookies::is_lenient(request) => Ok(Caller::Anonymous),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -98,9 +119,14 @@ pub(crate) fn is_service_key(token: &str) -> bool {
 }
 
 /// The token of a request whose caller the gate has found.
-pub(crate) fn token_of(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    value.split_once(' ').map(|(_, token)| token.trim_matches(' '))
+pub(crate) fn token_of<'h>(app: &AppRef, headers: &'h HeaderMap) -> Option<&'h str> {
+    match headers.get(AUTHORIZATION) {
+        Some(value) => {
+            let (_, token) = value.to_str().ok()?.split_once(' ')?;
+            Some(token.trim_matches(' '))
+        }
+        None => session_cookies::access_token(app, headers).ok()?,
+    }
 }
 
 /// The account of a caller, for what only an account can do.

@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -81,6 +82,17 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// The answer to a preflight of an allowed origin; [`add_headers`] completes it.
 pub(crate) fn preflight_answer() -> Response {
     let mut response = Response::new(Body::empty());
+/// Whether a request comes from a page of the host that it is sent to.
+pub(crate) fn is_own(headers: &HeaderMap) -> bool {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let authority = text(ORIGIN).and_then(|origin| origin.split_once("://"));
+    authority.is_some_and(|(_, authority)| text(HOST) == Some(authority))
+}
+
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -99,8 +111,8 @@ pub(crate) fn preflight_answer() -> Response {
     response
 }
 
-/// Lets the pages of an allowed origin read the answer.
-pub(crate) fn add_headers(origin: Option<CorsOrigin>, headers: &mut HeaderMap) {
+/// Lets the pages of an allowed origin read the answer; where sessions are in cookies, also with those.
+pub(crate) fn add_headers(origin: Option<CorsOrigin>, with_cookies: bool, headers: &mut HeaderMap) {
     // Caches must not give one origin the answer of another, be it allowed or not.
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(CorsOrigin(origin)) = origin {
@@ -115,6 +127,9 @@ pub(crate) fn add_headers(origin: Option<CorsOrigin>, headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+        if with_cookies {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
 
     #[test]
     fn only_exact_origins_can_be_configured() {

@@ -9,7 +9,7 @@ pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
 /// How many headers [`add`] and the gate add at most.
-pub(crate) const HEADERS_ADDED_MAX: usize = 12;
+pub(crate) const HEADERS_ADDED_MAX: usize = 13;
 
 /// Adds them. What a handler has set itself (the policy of a page, the caching of a document) stays.
 pub(crate) fn add(is_cross_origin: bool, headers: &mut HeaderMap) {

@@ -69,6 +69,27 @@ pub(crate) struct SignedIn {
     session: SessionTokens,
 }
 
+/// An account and its session, where the client has asked for cookies (`X-Andiron-Session: cookie`): its tokens are in those.
+#[derive(ToSchema)]
+pub(crate) struct SignedInByCookies {
+    account: Account,
+    session: CookieSession,
+}
+
+/// A session in cookies.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CookieSession {
+    /// For `X-CSRF-Token`, in every request that is no `GET`; the same for the whole session.
+    csrf_token: String,
+    /// When the access token expires.
+    #[schema(example = "2026-11-22T05:55:35.000000Z", format = "date-time")]
+    expires_at: String,
+    /// The session's id.
+    #[schema(example = "01kb0x6d1m8vq3z5y7r9t2w4ha")]
+    id: String,
+}
+
 /// A second factor is due.
 #[derive(ToSchema)]
 pub(crate) struct SecondFactorDue {
@@ -203,7 +224,9 @@ pub(crate) struct CustomToken {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct Refresh {
-    refresh_token: String,
+    /// Left out by who has it in a cookie.
+    #[schema(nullable = false)]
+    refresh_token: Option<String>,
 }
 
 /// What to end.

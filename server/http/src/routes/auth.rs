@@ -11,6 +11,8 @@ pub(crate) mod session;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;
 
+use std::sync::Arc;
+
 use andiron_auth::{
     Account, AccountView, ClientInfo, EmailAddress, SecondFactorDue, SessionTokens, SignInOutcome, SignedIn,
 };
@@ -28,6 +30,7 @@ use crate::body::read_typed;
 use crate::client::client_info;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
+use crate::session_cookies::{BegunSession, EndedSession};
 
 /// Bytes of a body here: room for a profile, and none for a password of a megabyte.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -104,7 +107,36 @@ struct SignedInJson<'s> {
     session: SessionJson<'s>,
 }
 
-/// The answer of whatever signs in.
+/// A session as it stands in answers that have its tokens in cookies.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CookieSessionJson<'s> {
+    csrf_token: &'s str,
+    expires_at: Timestamp,
+    id: &'s str,
+}
+
+#[derive(Serialize)]
+struct SignedInByCookiesJson<'s> {
+    account: AccountView<'s>,
+    session: CookieSessionJson<'s>,
+}
+
+/// The answer of whatever signs in, without tokens: those are in cookies.
+pub(crate) fn signed_in_by_cookies(signed_in: &SignedIn, csrf_token: &str) -> Vec<u8> {
+    let json = SignedInByCookiesJson {
+        account: signed_in.account.view(),
+        session: CookieSessionJson {
+            csrf_token,
+            expires_at: signed_in.tokens.expires_at,
+            id: &signed_in.tokens.id,
+        },
+    };
+    // As `json_of` has it.
+    serde_json::to_vec(&json).unwrap_or_default()
+}
+
+/// The answer of whatever signs in. The gate puts the tokens into cookies for who asks for that.
 pub(crate) fn signed_in(status: StatusCode, signed_in: &SignedIn) -> Response {
     let SessionTokens {
         access_token,
@@ -121,7 +153,17 @@ pub(crate) fn signed_in(status: StatusCode, signed_in: &SignedIn) -> Response {
             id,
         },
     };
-    answer::json_of(status, &json)
+    let mut response = answer::json_of(status, &json);
+    response
+        .extensions_mut()
+        .insert(BegunSession(Arc::new(signed_in.clone())));
+    response
+}
+
+/// An answer after which there is no session any more: its cookies go.
+pub(crate) fn ended(mut response: Response) -> Response {
+    response.extensions_mut().insert(EndedSession);
+    response
 }
 
 #[derive(Serialize)]

@@ -18,10 +18,13 @@ use crate::server::Server;
 /// How long anything may take that has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
-    async fn try_open(server: &Server, headers: &[(&'static str, &str)]) -> Result<Self, SocketError> {
+    pub(crate) async fn try_open(
+        server: &Server,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, SocketError> {
         let mut request = format!("ws://{}/api/v1/live", server.address)
             .into_client_request()
             .unwrap();
@@ -52,12 +55,12 @@ impl Socket {
         Self::try_open(server, &headers).await.unwrap()
     }
 
-    async fn send(&mut self, frame: Json) {
+    pub(crate) async fn send(&mut self, frame: Json) {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
     /// The next frame; null once the socket is closed.
-    async fn next(&mut self) -> Json {
+    pub(crate) async fn next(&mut self) -> Json {
         loop {
             match tokio::time::timeout(PATIENCE, self.0.next())
                 .await

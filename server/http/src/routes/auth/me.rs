@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{read_body, read_plain};
+use super::{ended, read_body, read_plain};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -74,7 +74,7 @@ pub(crate) async fn delete_me(
     let user = account_of(&caller)?;
     let (_, client) = read_plain(&app, request)?;
     app.accounts.delete_own(user, &client).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT))
+    Ok(ended(answer::empty(StatusCode::NO_CONTENT)))
 }
 
 /// Export everything that is kept about the caller's account

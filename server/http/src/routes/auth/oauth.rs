@@ -2,8 +2,8 @@
 
 use andiron_auth::OauthProof;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -15,6 +15,7 @@ use crate::client::client_info;
 use crate::openapi::account_schemas as schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
+use crate::session_cookies::cookies;
 
 /// The cookie by which the end of a flow knows the browser of its beginning.
 const COOKIE_NAME: &str = "andiron-oauth";
@@ -28,18 +29,6 @@ fn cookie(url: &str) -> (String, &'static str) {
     } else {
         (COOKIE_NAME.to_owned(), "")
     }
-}
-
-fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    let cookies = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    cookies
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value.to_owned())
 }
 
 fn redirect(location: &str, cookie: &str) -> Result<Response, ApiError> {
@@ -134,7 +123,7 @@ pub(crate) async fn callback(
             parameters.get("state").unwrap_or_default(),
             parameters.get("code"),
             parameters.get("iss"),
-            cookie_of(&parts.headers, &name).as_deref(),
+            cookies(&parts.headers, &name).next(),
             &client,
         )
         .await?;

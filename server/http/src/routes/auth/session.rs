@@ -1,23 +1,25 @@
 //! Sessions: `refresh`, `sign-out` and `sessions`.
 
-use andiron_auth::SessionView;
+use andiron_auth::{AuthError, SessionView};
 use andiron_protocol::Value;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{read_body, read_plain, signed_in};
+use super::{ended, read_body, read_plain, signed_in};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
 use crate::openapi::account_schemas as schemas;
 use crate::problem::ApiError;
+use crate::session_cookies;
 
 /// Exchange a refresh token for new tokens
 ///
 /// A refresh token works once; its answer has the next. Using one again ends the session, except within some seconds,
-/// when the second request gets 409 `aborted` and the session goes on with what the first was given.
+/// when the second request gets 409 `aborted` and the session goes on with what the first was given. A browser whose session is
+/// in cookies sends `X-Andiron-Session: cookie` and no token.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/refresh",
@@ -33,17 +35,34 @@ pub(crate) async fn refresh(State(app): State<AppRef>, request: Request) -> Resu
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct Body {
-        refresh_token: String,
+        refresh_token: Option<String>,
     }
+    let by_cookie = session_cookies::refresh_token(&app, request.headers())?;
     let (body, client) = read_body::<Body>(&app, request).await?;
-    let answer = app.accounts.refresh(&body.refresh_token, &client).await?;
-    Ok(signed_in(StatusCode::OK, &answer))
+    let token = match (body.refresh_token, &by_cookie) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid(
+                "give the refresh token in the body or as a cookie, not both",
+            ));
+        }
+        (Some(token), None) => token,
+        (None, Some(token)) => token.clone(),
+        (None, None) => return Err(ApiError::invalid("`refreshToken` is needed").in_field("refreshToken")),
+    };
+    match app.accounts.refresh(&token, &client).await {
+        Ok(answer) => Ok(signed_in(StatusCode::OK, &answer)),
+        // A cookie that is good for nothing any more would be sent for ever.
+        Err(error @ AuthError::Unauthenticated) if by_cookie.is_some() => {
+            Ok(ended(ApiError::from(error).into_response()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sign out
 ///
 /// Ends the session of the access token, or with `all` every session of the account. Its tokens are refused from the
-/// next request on.
+/// next request on, and cookies of a session go.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/sign-out",
@@ -63,10 +82,13 @@ pub(crate) async fn sign_out(
         #[serde(default)]
         all: bool,
     }
-    let user = account_of(&caller)?;
+    let user = match account_of(&caller) {
+        Ok(user) => user,
+        Err(error) => return Ok(ended(error.into_response())),
+    };
     let (body, client) = read_body::<Body>(&app, request).await?;
     app.accounts.sign_out(user, body.all, &client).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT))
+    Ok(ended(answer::empty(StatusCode::NO_CONTENT)))
 }
 
 /// The sessions as they stand in answers.
