@@ -102,7 +102,7 @@ pub(crate) fn is_own(headers: &HeaderMap) -> bool {
         ),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id",
+            "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Andiron-Session, X-CSRF-Token, X-Request-Id",
         ),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {

@@ -31,7 +31,7 @@ use crate::compression::compress;
 use crate::metrics::{RouteMetrics, method_index, method_name};
 use crate::problem::ApiError;
 use crate::request_id::{RequestId, X_REQUEST_ID};
-use crate::{cors, security_headers};
+use crate::{cors, security_headers, session_cookies};
 
 /// The gate of one route.
 #[derive(Clone)]
@@ -69,6 +69,16 @@ impl<S> Layer<S> for Gate {
             inner,
         }
     }
+}
+
+/// What is known of a request that was let in.
+struct Admitted {
+    /// What kind of caller it is.
+    caller: &'static str,
+    /// Whether the caller passes every rule.
+    is_admin: bool,
+    /// Whether a session that begins goes into cookies.
+    wants_cookies: bool,
 }
 
 /// A service behind the gate.
@@ -120,10 +130,11 @@ impl Gate {
             cors::preflight_answer()
         } else {
             match self.admit(&mut request) {
-                Ok((caller_kind, is_admin)) => {
-                    record.caller = caller_kind;
-                    record.is_admin = is_admin;
-                    self.run(request, inner).await
+                Ok(admitted) => {
+                    record.caller = admitted.caller;
+                    record.is_admin = admitted.is_admin;
+                    let response = self.run(request, inner).await;
+                    session_cookies::complete(app, admitted.wants_cookies, response)
                 }
                 Err(error) => error.into_response(),
             }
@@ -170,14 +181,14 @@ impl Gate {
         headers.insert(X_REQUEST_ID, request_id.to_header());
         security_headers::add(origin.is_some(), headers);
         if !app.options.cors_origins.is_empty() {
-            cors::add_headers(origin, headers);
+            cors::add_headers(origin, app.options.session_cookies, headers);
         }
         record.end(response.status(), &request_id);
         response
     }
 
-    /// Lets a request in with its caller and says what kind it is and whether it passes every rule, or says why not.
-    fn admit(&self, request: &mut Request) -> Result<(&'static str, bool), ApiError> {
+    /// Lets a request in with its caller, or says why not.
+    fn admit(&self, request: &mut Request) -> Result<Admitted, ApiError> {
         if request.version() == Version::HTTP_11 {
             // RFC 9112, section 3.2. Two hosts are how a proxy is made to route by one and we by the other.
             let mut hosts = request.headers().get_all(HOST).iter();
@@ -187,9 +198,13 @@ impl Gate {
             }
         }
         let caller = caller::authenticate(self.source, &self.app, request)?;
-        let kind = (caller::kind(&caller), caller.is_admin());
+        let admitted = Admitted {
+            caller: caller::kind(&caller),
+            is_admin: caller.is_admin(),
+            wants_cookies: session_cookies::are_asked_for(&self.app, request.headers())?,
+        };
         request.extensions_mut().insert(CallerOf(caller));
-        Ok(kind)
+        Ok(admitted)
     }
 
     /// Runs the handler. Its panic is a failure of this one request.

@@ -28,7 +28,7 @@ use crate::routes;
     ),
     servers((url = "/", description = "This server")),
     security(("serviceKey" = []), ("accessToken" = [])),
-    components(schemas(schemas::Problem, schemas::ErrorCode)),
+    components(schemas(schemas::Problem, schemas::ErrorCode, account_schemas::SignedInByCookies)),
     tags(
         (name = "Documents", description = "Documents by their paths: `posts` is a collection, `posts/p1` a document, `posts/p1/comments` a collection under it."),
         (name = "Queries", description = "Documents by what is in them."),

@@ -51,6 +51,8 @@ pub struct HttpOptions {
     pub compression: bool,
     /// The origins whose pages may call the API from a browser. Default none.
     pub cors_origins: Vec<CorsOrigin>,
+    /// Whether browsers may have their sessions in cookies. Default false.
+    pub session_cookies: bool,
     /// Proxies that are believed when they say for whom they forward (`X-Forwarded-For`). Default none.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Whether everybody is told where and why the rules deny something, and not administrators alone: for development.
@@ -96,6 +98,7 @@ impl Default for HttpOptions {
             shutdown_timeout: Duration::from_secs(20),
             compression: true,
             cors_origins: Vec::new(),
+            session_cookies: false,
             trusted_proxies: Vec::new(),
             shows_denials: false,
             metrics_access: MetricsAccess::default(),

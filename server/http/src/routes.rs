@@ -5,7 +5,7 @@
 
 mod admin;
 mod aggregate;
-mod auth;
+pub(crate) mod auth;
 mod batch_get;
 mod collections;
 mod commit;

@@ -8,7 +8,7 @@ use andiron_protocol::{DocumentPath, ErrorCode, InputError, Source};
 use axum::RequestExt as _;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
@@ -66,7 +66,7 @@ pub(crate) async fn live(
 ) -> Result<Response, ApiError> {
     Parameters::read(request.uri().query(), &[])?;
     check_origin(&app, request.headers())?;
-    let session = Session::begin(&app, credential(&caller, request.headers()))?;
+    let session = Session::begin(&app, credential(&app, &caller, request.headers()))?;
     let life = life(&request);
     let upgrade: WebSocketUpgrade = request.extract_parts().await.map_err(|_| {
         ApiError::invalid(format!(
@@ -118,7 +118,10 @@ pub(crate) async fn listen(
 ) -> Result<Response, ApiError> {
     let parameters = Parameters::read(request.uri().query(), &LISTEN_PARAMETERS)?;
     let (listen, credential) = match parameters.get("ticket") {
-        None => (listen_of(&parameters)?, credential(&caller, request.headers())),
+        None => (
+            listen_of(&parameters)?,
+            credential(&app, &caller, request.headers()),
+        ),
         Some(ticket) => {
             only_ticket(&parameters)?;
             app.tickets.get(ticket).ok_or(AuthError::Unauthenticated)?
@@ -163,7 +166,7 @@ pub(crate) async fn mint_ticket(
     let known = &LISTEN_PARAMETERS[..LISTEN_PARAMETERS.len() - 1];
     let parameters = Parameters::read(request.uri().query(), known)?;
     let listen = listen_of(&parameters)?;
-    let credential = credential(&caller, request.headers());
+    let credential = credential(&app, &caller, request.headers());
     let mut bytes = [0; TICKET_BYTES];
     app.engine.fill_random(&mut bytes);
     let ticket = format!("{TICKET_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
@@ -176,8 +179,8 @@ fn life(request: &Request) -> Option<Arc<ConnectionLife>> {
 }
 
 /// What the caller whom the gate has let in has shown.
-fn credential(caller: &Caller, headers: &HeaderMap) -> Credential {
-    match (caller, token_of(headers)) {
+fn credential(app: &AppRef, caller: &Caller, headers: &HeaderMap) -> Credential {
+    match (caller, token_of(app, headers)) {
         (Caller::User(_) | Caller::ServiceKey(_), Some(token)) => Credential::Token(token.to_owned()),
         _ => Credential::None(caller.clone()),
     }
@@ -186,16 +189,10 @@ fn credential(caller: &Caller, headers: &HeaderMap) -> Credential {
 /// Pages of other sites may not open sockets, as they may not call the API: those of this host and of configured origins may.
 /// Programs that are no browsers name no origin.
 fn check_origin(app: &AppRef, headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(origin) = headers.get(ORIGIN) else {
-        return Ok(());
-    };
-    let is_own = match (origin.to_str(), headers.get(HOST).map(|host| host.to_str())) {
-        (Ok(origin), Some(Ok(host))) => origin
-            .split_once("://")
-            .is_some_and(|(_, authority)| authority == host),
-        _ => false,
-    };
-    if is_own || cors::allowed_origin(&app.options.cors_origins, headers).is_some() {
+    if !headers.contains_key(ORIGIN)
+        || cors::is_own(headers)
+        || cors::allowed_origin(&app.options.cors_origins, headers).is_some()
+    {
         return Ok(());
     }
     Err(ApiError::new(

@@ -11,6 +11,7 @@ mod smtp;
 mod admin;
 mod auth_admin;
 mod auth_client;
+mod auth_cookies;
 mod auth_factor;
 mod auth_mail;
 mod auth_oauth;
