@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::passkey::PasskeyRecord;
 use crate::records::{Record, record_path};
 use crate::roles::AdminRole;
+use crate::session::Shown;
 use crate::{AuthError, EmailAddress};
 
 pub(crate) const ACCOUNTS: &str = "_accounts";
@@ -62,6 +63,12 @@ pub(crate) struct AccountRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
     pub(crate) email_verified: bool,
+    /// Confirmed, always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) phone: Option<String>,
+    /// Whether codes to the phone are a second factor.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) phone_factor: bool,
     #[serde(flatten)]
     pub(crate) profile: Profile,
     /// Set by administrators; in the token.
@@ -189,6 +196,7 @@ pub struct AccountView<'a> {
     uid: &'a str,
     email: Option<&'a str>,
     email_verified: bool,
+    phone: Option<&'a str>,
     name: Option<&'a str>,
     picture: Option<&'a str>,
     locale: Option<&'a str>,
@@ -244,17 +252,26 @@ impl Account {
             subject: None,
             email: None,
         });
+        let phone = record.phone.as_ref().map(|phone| ProviderView {
+            id: "phone",
+            subject: Some(phone),
+            email: None,
+        });
         AccountView {
             uid: &self.uid,
             email: record.email.as_deref(),
             email_verified: record.email_verified,
+            phone: record.phone.as_deref(),
             name: record.profile.name.as_deref(),
             picture: record.profile.picture.as_deref(),
             locale: record.profile.locale.as_deref(),
             metadata: record.profile.metadata.clone(),
             claims: record.claims.clone(),
             roles: &record.roles,
-            providers: password.into_iter().chain(passkey).chain(others).collect(),
+            providers: {
+                let own = [password, passkey, phone].into_iter().flatten();
+                own.chain(others).collect()
+            },
             factors: self.factors(),
             anonymous: record.anonymous,
             disabled: record.disabled,
@@ -278,7 +295,21 @@ impl Account {
 
     /// Whether a sign-in by one factor is asked for a second.
     pub(crate) fn has_second_factor(&self) -> bool {
-        self.has_totp() || self.record.passkeys.iter().any(|passkey| passkey.second_factor)
+        self.has_totp()
+            || self.has_phone_factor()
+            || self.record.passkeys.iter().any(|passkey| passkey.second_factor)
+    }
+
+    fn has_phone_factor(&self) -> bool {
+        self.record.phone_factor && self.record.phone.is_some()
+    }
+
+    /// The second factors for who has shown a first: the phone is not both.
+    pub(crate) fn factors_after(&self, shown: &Shown) -> Vec<&'static str> {
+        let is_by_phone = shown.amr.iter().any(|method| method == crate::flows::PHONE_AMR);
+        let mut factors = self.factors();
+        factors.retain(|factor| !(is_by_phone && *factor == "phone"));
+        factors
     }
 
     /// The second factors that a sign-in asks for: any one of them will do.
@@ -290,6 +321,7 @@ impl Account {
         let factors = [
             ("totp", self.has_totp()),
             ("passkey", !record.passkeys.is_empty()),
+            ("phone", self.has_phone_factor()),
             ("recovery", !record.recovery_codes.is_empty()),
         ];
         let factors = factors.into_iter().filter(|(_, is_there)| *is_there);

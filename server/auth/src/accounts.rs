@@ -17,10 +17,11 @@ use crate::password::PasswordHasher;
 use crate::records::{Batch, Record, is_conflict, read};
 use crate::roles::AdminRole;
 use crate::session::{SessionRecord, session_path};
+use crate::text_message::TextMessage;
 use crate::token::{Kind, SigningKeys, VerifiedToken, VerifiedTokens};
 use crate::{
-    AuthError, AuthOptions, ClientInfo, Deliver, EmailAddress, JsonWebKey, MailTemplates, Mailbox, Password,
-    SecretText, SigningKeyInfo,
+    AuthError, AuthOptions, ClientInfo, Deliver, DeliverText, EmailAddress, JsonWebKey, MailTemplates,
+    Mailbox, Password, SecretText, SigningKeyInfo,
 };
 
 /// How often a change is tried again whose account somebody else changed meanwhile.
@@ -46,7 +47,7 @@ struct Parts {
     mails_under_way: Arc<Semaphore>,
 }
 
-/// How mails are written and sent.
+/// How mails and text messages are written and sent.
 #[derive(Clone, Default)]
 pub struct Post {
     /// The way out; without one there are no flows by mail.
@@ -55,6 +56,8 @@ pub struct Post {
     pub templates: MailTemplates,
     /// The mailbox, if that is the way out.
     pub mailbox: Option<Mailbox>,
+    /// The way out for text messages; without one there are no flows by phone.
+    pub texts: Option<Arc<dyn DeliverText>>,
 }
 
 /// An access token of somebody who stays connected.
@@ -131,14 +134,14 @@ impl Accounts {
         }
     }
 
-    /// Does work for a mail after the answer, so that how long an answer takes does not tell whether there was a mail. What
+    /// Does work for a mail or a text message after the answer, so that how long an answer takes does not tell whether there was a mail. What
     /// would be too much at once is dropped.
     pub(crate) fn after_answer<W>(&self, work: impl FnOnce(Self) -> W + Send + 'static)
     where
         W: Future<Output = Result<(), AuthError>> + Send,
     {
         let Ok(slot) = Arc::clone(&self.0.mails_under_way).try_acquire_owned() else {
-            tracing::warn!("too many mails are under way; one is dropped");
+            tracing::warn!("too many messages are under way; one is dropped");
             return;
         };
         let accounts = self.clone();
@@ -147,9 +150,28 @@ impl Accounts {
             match work(accounts).await {
                 // The rest is as it should be.
                 Ok(()) | Err(AuthError::TooManyAttempts { .. }) => {}
-                Err(error) => tracing::error!(%error, "a mail was not sent"),
+                Err(error) => tracing::error!(%error, "a message was not sent"),
             }
         });
+    }
+
+    /// Refuses what needs a text message where none can be sent.
+    pub(crate) fn check_texts(&self) -> Result<(), AuthError> {
+        match self.0.post.texts {
+            Some(_) => Ok(()),
+            None => Err(AuthError::NotPossible(
+                "this server sends no text messages: see `sms.webhook`".to_owned(),
+            )),
+        }
+    }
+
+    /// Hands a text message over.
+    pub(crate) async fn send_text(&self, message: TextMessage) -> Result<(), AuthError> {
+        let Some(texts) = &self.0.post.texts else {
+            return Ok(());
+        };
+        let delivered = texts.deliver_text(message).await;
+        delivered.map_err(|detail| AuthError::Internal(format!("sending a text message: {detail}")))
     }
 
     /// Writes a mail and hands it over. `code` is the secret of its link, or stands in the mail itself.

@@ -1,4 +1,4 @@
-//! Single-use codes: what links of mails carry, what says that a second factor is due, and the challenges of passkeys.
+//! Single-use codes: what links of mails and text messages carry, what says that a second factor is due, and the challenges of passkeys.
 //!
 //! A code is the document `_codes/ID`, where the id follows from what the code is for and whose it is: a newer code
 //! replaces an older one. The secret is stored hashed. A code is used up by deleting its document in the very commit that
@@ -44,6 +44,9 @@ pub(crate) enum CodeKind {
     PasskeySignIn,
     PasskeySecondFactor,
     PasskeyStepUp,
+    ChangePhone,
+    PhoneSignIn,
+    PhoneFactor,
 }
 
 impl CodeKind {
@@ -55,7 +58,12 @@ impl CodeKind {
             Self::VerifyEmail | Self::ChangeEmail => DAY,
             Self::UndoEmailChange | Self::Invitation => 7 * DAY,
             Self::ResetPassword => 30 * MINUTE,
-            Self::SignInLink | Self::SignInDigits | Self::OauthState => 10 * MINUTE,
+            Self::SignInLink
+            | Self::SignInDigits
+            | Self::OauthState
+            | Self::ChangePhone
+            | Self::PhoneSignIn
+            | Self::PhoneFactor => 10 * MINUTE,
             Self::OauthResult => MINUTE,
             Self::SecondFactor
             | Self::PasskeyRegistration
@@ -81,6 +89,9 @@ impl CodeKind {
             Self::PasskeySignIn => "passkey-sign-in",
             Self::PasskeySecondFactor => "passkey-second-factor",
             Self::PasskeyStepUp => "passkey-step-up",
+            Self::ChangePhone => "change-phone",
+            Self::PhoneSignIn => "phone-sign-in",
+            Self::PhoneFactor => "phone-factor",
         }
     }
 }

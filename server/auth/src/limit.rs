@@ -23,6 +23,7 @@ pub(crate) enum Attempt {
     SignUp,
     Mail,
     Token,
+    Text,
 }
 
 /// The counters.

@@ -102,6 +102,13 @@ pub struct AttemptLimits {
     pub mail_by_account: Rate,
     /// Mails asked for from one address. Default 20 an hour.
     pub mail_by_address: Rate,
+    /// Text messages to one number. Default 3 an hour.
+    pub text_by_number: Rate,
+    /// Text messages asked for from one address. Default 20 an hour.
+    pub text_by_address: Rate,
+    /// All text messages of the server: they cost money, and some are paid for each that somebody has sent. Default 1,000 an
+    /// hour.
+    pub text_by_all: Rate,
     /// Refreshes and uses of codes from one address. Default 60 a minute.
     pub token_by_address: Rate,
 }
@@ -123,6 +130,9 @@ impl Default for AttemptLimits {
             sign_up_by_address: Rate::new(30, HOUR),
             mail_by_account: Rate::new(3, HOUR),
             mail_by_address: Rate::new(20, HOUR),
+            text_by_number: Rate::new(3, HOUR),
+            text_by_address: Rate::new(20, HOUR),
+            text_by_all: Rate::new(1000, HOUR),
             token_by_address: Rate::new(60, MINUTE),
         }
     }

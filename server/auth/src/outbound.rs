@@ -1,4 +1,5 @@
-//! Requests to other servers: identity providers, whose URLs come from settings or from what a provider says.
+//! Requests to other servers: identity providers, whose URLs come from settings or from what a provider says, and the webhook
+//! for text messages.
 //!
 //! One client for all: HTTPS, no redirects followed, five seconds, one mebibyte. A name is resolved first, every address
 //! checked, and the checked address connected to, so that no name leads into the server's own network, neither at once
@@ -66,9 +67,34 @@ impl Outbound {
 
     /// Sends a request and gives the answer's JSON. The error is for the log.
     pub(crate) async fn json(&self, call: Call<'_>) -> Result<serde_json::Value, String> {
-        let url = call.url.to_owned();
-        match timeout(EXCHANGE_TIME_MAX, self.exchange(call)).await {
-            Ok(Ok(json)) => Ok(json),
+        let url = call.url;
+        let answer = self.send(url, |uri| request(&call, uri)).await?;
+        serde_json::from_slice(&answer).map_err(|error| format!("`{url}`: the answer is no JSON: {error}"))
+    }
+
+    /// Posts JSON with a header of the caller's. What is answered is told to nobody, if only it is a success. The error is
+    /// for the log.
+    pub(crate) async fn post(&self, url: &str, header: (&str, &str), json: Vec<u8>) -> Result<(), String> {
+        let (name, value) = header;
+        let request = |uri: &Uri| {
+            let request = head(Method::POST, uri)
+                .header(CONTENT_TYPE, "application/json")
+                .header(name, value);
+            request
+                .body(Full::new(Bytes::from(json)))
+                .map_err(|error| error.to_string())
+        };
+        self.send(url, request).await.map(drop)
+    }
+
+    /// Sends a request, if it may be sent there, and gives the body of the answer, if that is a success.
+    async fn send(
+        &self,
+        url: &str,
+        request: impl FnOnce(&Uri) -> Result<Request<Full<Bytes>>, String>,
+    ) -> Result<Bytes, String> {
+        match timeout(EXCHANGE_TIME_MAX, self.exchange(url, request)).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(format!("`{url}`: {error}")),
             Err(_) => Err(format!(
                 "`{url}`: no answer within {} s",
@@ -77,8 +103,12 @@ impl Outbound {
         }
     }
 
-    async fn exchange(&self, call: Call<'_>) -> Result<serde_json::Value, String> {
-        let uri: Uri = call.url.parse().map_err(|error| format!("{error}"))?;
+    async fn exchange(
+        &self,
+        url: &str,
+        request: impl FnOnce(&Uri) -> Result<Request<Full<Bytes>>, String>,
+    ) -> Result<Bytes, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
         let is_tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") if self.allows_private => false,
@@ -90,7 +120,7 @@ impl Outbound {
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| error.to_string())?;
-        let request = request(&call, &uri)?;
+        let request = request(&uri)?;
         if is_tls {
             let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
             let stream = self
@@ -121,20 +151,25 @@ impl Outbound {
     }
 }
 
-fn request(call: &Call<'_>, uri: &Uri) -> Result<Request<Full<Bytes>>, String> {
+/// What every request begins with.
+fn head(method: Method, uri: &Uri) -> hyper::http::request::Builder {
     let target = uri.path_and_query().map_or("/", |path| path.as_str());
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let (method, body) = match call.form {
-        Some(fields) => (Method::POST, form(fields)),
-        None => (Method::GET, String::new()),
-    };
-    let mut request = Request::builder()
+    Request::builder()
         .method(method)
         .uri(target)
         .header(HOST, host)
         .header(ACCEPT, "application/json")
-        .header(USER_AGENT, "andiron");
+        .header(USER_AGENT, "andiron")
+}
+
+fn request(call: &Call<'_>, uri: &Uri) -> Result<Request<Full<Bytes>>, String> {
+    let (method, body) = match call.form {
+        Some(fields) => (Method::POST, form(fields)),
+        None => (Method::GET, String::new()),
+    };
+    let mut request = head(method, uri);
     if call.form.is_some() {
         request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     }
@@ -146,7 +181,7 @@ fn request(call: &Call<'_>, uri: &Uri) -> Result<Request<Full<Bytes>>, String> {
         .map_err(|error| error.to_string())
 }
 
-async fn send<I>(io: I, request: Request<Full<Bytes>>) -> Result<serde_json::Value, String>
+async fn send<I>(io: I, request: Request<Full<Bytes>>) -> Result<Bytes, String>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
@@ -166,7 +201,7 @@ where
         // What it says may repeat what was sent, so only the status is told.
         return Err(format!("the answer is {status}"));
     }
-    serde_json::from_slice(&body).map_err(|error| format!("the answer is no JSON: {error}"))
+    Ok(body)
 }
 
 /// Who a client is, for HTTP Basic as OAuth has it (RFC 6749, section 2.3.1).

@@ -342,6 +342,9 @@ impl Accounts {
         if let Some(email) = &record.email {
             identities.insert("email".to_owned(), json!([email]));
         }
+        if let Some(phone) = &record.phone {
+            identities.insert("phone".to_owned(), json!([phone]));
+        }
         for identity in &record.identities {
             let subjects = identities.entry(&identity.provider).or_insert(json!([]));
             if let Some(subjects) = subjects.as_array_mut() {
@@ -376,6 +379,7 @@ impl Accounts {
             claim("email_verified", json!(record.email_verified));
         }
         for (name, value) in [
+            ("phone_number", &record.phone),
             ("name", &record.profile.name),
             ("picture", &record.profile.picture),
             ("locale", &record.profile.locale),

@@ -149,12 +149,15 @@ impl Accounts {
         }
         Self::drop_identities(&account.record, batch)?;
         Self::drop_passkeys(&account.record, batch)?;
+        Self::drop_phone(&account.record, batch)?;
         let record = &mut account.record;
         record.email_verified = true;
         record.password = None;
         record.identities.clear();
         record.totp = None;
         record.passkeys.clear();
+        record.phone = None;
+        record.phone_factor = false;
         record.recovery_codes.clear();
         self.end_sessions(sessions, None, batch);
         self.audit(

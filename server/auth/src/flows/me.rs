@@ -105,6 +105,7 @@ impl Accounts {
             }
             Self::drop_identities(&account.data, &mut batch)?;
             Self::drop_passkeys(&account.data, &mut batch)?;
+            Self::drop_phone(&account.data, &mut batch)?;
             self.end_sessions(&sessions, None, &mut batch);
             let event = Event::new("account-deleted", uid, client);
             self.audit(

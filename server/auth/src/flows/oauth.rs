@@ -412,7 +412,8 @@ impl Accounts {
     pub(crate) fn check_can_sign_in(&self, record: &AccountRecord) -> Result<(), AuthError> {
         let by_mail = record.email_verified && self.check_post().is_ok();
         let by_passkey = record.passkeys.iter().any(|passkey| !passkey.second_factor);
-        if record.password.is_some() || !record.identities.is_empty() || by_mail || by_passkey {
+        let by_phone = record.phone.is_some() && self.check_texts().is_ok();
+        if record.password.is_some() || !record.identities.is_empty() || by_mail || by_passkey || by_phone {
             return Ok(());
         }
         Err(AuthError::NotPossible("it is the last way to sign in".to_owned()))

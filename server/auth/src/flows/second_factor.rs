@@ -5,6 +5,7 @@
 use andiron_engine::User;
 use andiron_protocol::{Map, Value};
 
+use super::PHONE_AMR;
 use super::passkey_sign_in::first_factor;
 use crate::account::{Account, TotpRecord};
 use crate::audit::Event;
@@ -34,7 +35,7 @@ pub enum SignInOutcome {
 pub struct SecondFactorDue {
     /// Shows that the first was passed; for five minutes.
     pub ticket: SecretText,
-    /// What will do: `totp`, `passkey`, `recovery`.
+    /// What will do: `totp`, `passkey`, `phone`, `recovery`.
     pub factors: Vec<&'static str>,
 }
 
@@ -92,7 +93,7 @@ impl Accounts {
             Ok(tokens) => SignInOutcome::SignedIn(Box::new(SignedIn { account, tokens })),
             Err(ticket) => SignInOutcome::SecondFactor(SecondFactorDue {
                 ticket,
-                factors: account.factors(),
+                factors: account.factors_after(shown),
             }),
         })
     }
@@ -113,8 +114,13 @@ impl Accounts {
             .count_client(Attempt::SignIn, client, rate, self.now())?;
         let ticket = self.find_code(&[CodeKind::SecondFactor], ticket)?;
         let uid = ticket.data.uid.clone().unwrap_or_default();
-        let shown = first_factor(&ticket).with(&["otp", "mfa"]);
+        let first = first_factor(&ticket);
         self.count_factor_attempt(&uid)?;
+        let by_phone = self
+            .find_phone_factor(&ticket, &self.account(&uid)?, &first, code.trim())
+            .await?;
+        let method = if by_phone.is_some() { PHONE_AMR } else { "otp" };
+        let shown = first.with(&[method, "mfa"]);
         self.prepare_session(&uid).await?;
         let passed = self
             .change(&uid, |account, batch| {
@@ -123,7 +129,14 @@ impl Accounts {
                 }
                 // A ticket that was used since is told from an account that somebody changed.
                 self.check_unused(&ticket)?;
-                let with = self.take_factor(account, code)?;
+                let with = match &by_phone {
+                    Some(code) => {
+                        self.check_unused(code)?;
+                        batch.consume(code);
+                        "phone"
+                    }
+                    None => self.take_factor(account, code)?,
+                };
                 batch.consume(&ticket);
                 let event = Event::new("sign-in", &account.uid, client);
                 self.audit(batch, event.detail(format!("{} {with}", shown.provider)))?;

@@ -1,4 +1,4 @@
-//! The development mailbox: the last mails, kept in memory, shown to administrators and delivered to nobody.
+//! The development mailbox: the last mails and text messages, kept in memory, shown to administrators and delivered to nobody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::{Deliver, Delivery, Mail};
+use crate::text_message::{DeliverText, TextMessage};
 
 /// Mails that are kept; the oldest makes way.
 const MAILS_MAX: usize = 200;
@@ -53,13 +54,8 @@ impl Mailbox {
     pub fn mails(&self) -> Vec<MailboxEntry> {
         self.mails.lock().iter().rev().cloned().collect()
     }
-}
 
-impl Deliver for Mailbox {
-    fn deliver(&self, mail: Mail) -> Delivery<'_> {
-        let link = mail.text.split_whitespace().find(|word| word.contains("#mode="));
-        // Only in development, where the developer is the receiver.
-        tracing::info!(to = %mail.to, subject = mail.subject, link, "a mail went to the development mailbox");
+    fn put(&self, to: String, subject: String, text: String, html: String) {
         let mut mails = self.mails.lock();
         if mails.len() >= MAILS_MAX {
             mails.pop_front();
@@ -67,11 +63,29 @@ impl Deliver for Mailbox {
         mails.push_back(MailboxEntry {
             id: self.count.fetch_add(1, Ordering::Relaxed) + 1,
             time: self.engine.now(),
-            to: mail.to.as_str().to_owned(),
-            subject: mail.subject,
-            text: mail.text,
-            html: mail.html,
+            to,
+            subject,
+            text,
+            html,
         });
+    }
+}
+
+impl Deliver for Mailbox {
+    fn deliver(&self, mail: Mail) -> Delivery<'_> {
+        let link = mail.text.split_whitespace().find(|word| word.contains("#mode="));
+        // Only in development, where the developer is the receiver.
+        tracing::info!(to = %mail.to, subject = mail.subject, link, "a mail went to the development mailbox");
+        self.put(mail.to.as_str().to_owned(), mail.subject, mail.text, mail.html);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl DeliverText for Mailbox {
+    fn deliver_text(&self, message: TextMessage) -> Delivery<'_> {
+        tracing::info!(to = %message.to, text = message.text, "a text message went to the development mailbox");
+        let to = message.to.as_str().to_owned();
+        self.put(to, "Text message".to_owned(), message.text, String::new());
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -163,6 +163,9 @@ pub(crate) struct Account {
     email: Option<String>,
     /// Whether the address is known to be its owner's.
     email_verified: bool,
+    /// Confirmed, always.
+    #[schema(required, example = "+14155550123")]
+    phone: Option<String>,
     #[schema(required)]
     name: Option<String>,
     #[schema(required)]
@@ -178,7 +181,7 @@ pub(crate) struct Account {
     roles: Vec<String>,
     /// The ways to sign in.
     providers: Vec<Provider>,
-    /// The second factors that a sign-in asks for: `totp`, `passkey`, `recovery`.
+    /// The second factors that a sign-in asks for: `totp`, `passkey`, `phone`, `recovery`.
     factors: Vec<String>,
     /// Whether it has no credentials yet.
     anonymous: bool,
@@ -192,7 +195,7 @@ pub(crate) struct Account {
 /// A way to sign in.
 #[derive(ToSchema)]
 pub(crate) struct Provider {
-    /// `password`, `passkey`, or a provider as Firebase names it: `google.com`.
+    /// `password`, `passkey`, `phone`, or a provider as Firebase names it: `google.com`.
     #[schema(example = "password")]
     id: String,
     /// Who the account is there.
@@ -447,6 +450,37 @@ pub(crate) struct Email {
     email: String,
 }
 
+/// A phone number.
+#[derive(ToSchema)]
+pub(crate) struct Phone {
+    /// With its country's code (E.164).
+    #[schema(example = "+14155550123")]
+    phone: String,
+}
+
+/// A code that was sent to a phone.
+#[derive(ToSchema)]
+pub(crate) struct PhoneAndCode {
+    phone: String,
+    /// Six digits.
+    code: String,
+}
+
+/// A ticket.
+#[derive(ToSchema)]
+pub(crate) struct TicketOnly {
+    ticket: String,
+}
+
+/// A second factor that is asked for from now on.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct EnabledFactor {
+    /// If it is the account's first second factor; shown this once.
+    #[schema(nullable = false)]
+    recovery_codes: Option<Vec<String>>,
+}
+
 /// A code.
 #[derive(ToSchema)]
 pub(crate) struct Code {
@@ -472,7 +506,7 @@ pub(crate) struct CodeAndPassword {
 pub(crate) struct TicketAndCode {
     /// Left out by who is signed in and shows the factor once more.
     ticket: Option<String>,
-    /// Six digits of an authenticator, or a recovery code.
+    /// Six digits of an authenticator or a text message, or a recovery code.
     code: String,
 }
 

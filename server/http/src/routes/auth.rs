@@ -7,6 +7,7 @@ pub(crate) mod mfa;
 pub(crate) mod oauth;
 pub(crate) mod passkeys;
 pub(crate) mod password;
+pub(crate) mod phone;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;

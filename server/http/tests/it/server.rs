@@ -120,6 +120,12 @@ impl Server {
         Self::of(limits, options, accounts, Some(mails), andiron_http::router).await
     }
 
+    /// A server with ways out for messages of the test's making.
+    pub(crate) async fn with_post(accounts: AuthOptions, post: impl FnOnce(&Engine) -> Post) -> Self {
+        let (limits, options) = (EngineOptions::default(), HttpOptions::default());
+        Self::opened(limits, options, accounts, post, andiron_http::router).await
+    }
+
     pub(crate) async fn of(
         limits: EngineOptions,
         options: HttpOptions,
@@ -127,13 +133,24 @@ impl Server {
         mails: Option<&SmtpServer>,
         router: impl FnOnce(App) -> Router,
     ) -> Self {
+        let post = |_: &Engine| Post {
+            deliver: mails.map(SmtpServer::transport),
+            ..Post::default()
+        };
+        Self::opened(limits, options, accounts, post, router).await
+    }
+
+    async fn opened(
+        limits: EngineOptions,
+        options: HttpOptions,
+        accounts: AuthOptions,
+        post: impl FnOnce(&Engine) -> Post,
+        router: impl FnOnce(App) -> Router,
+    ) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = TestClock::default();
         let engine = Engine::open(store, limits, clock.surroundings()).unwrap();
-        let post = Post {
-            deliver: mails.map(|mails| mails.transport()),
-            ..Post::default()
-        };
+        let post = post(&engine);
         let accounts = Accounts::open(engine.clone(), accounts, post).await.unwrap();
         let keys = ServiceKeys::new(engine.clone());
         let key = keys
