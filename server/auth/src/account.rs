@@ -328,6 +328,27 @@ impl Account {
         factors.map(|(name, _)| name).collect()
     }
 
+    /// What the rules of accounts see of it as `request.resource.data`: every field is there, null if there is nothing.
+    pub(crate) fn seen_by_rules(&self, provider: &str, claims: &Map) -> Map {
+        let record = &self.record;
+        let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+        let fields = [
+            ("email", text(&record.email)),
+            ("emailVerified", Value::Boolean(record.email_verified)),
+            ("name", text(&record.profile.name)),
+            ("picture", text(&record.profile.picture)),
+            ("locale", text(&record.profile.locale)),
+            ("metadata", Value::Map(record.profile.metadata.clone())),
+            ("anonymous", Value::Boolean(record.anonymous)),
+            ("provider", Value::from(provider)),
+            ("claims", Value::Map(claims.clone())),
+        ];
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
     /// Its highest role as an administrator.
     pub(crate) fn admin_role(&self) -> Option<AdminRole> {
         AdminRole::of(self.record.roles.iter().map(String::as_str))

@@ -3,7 +3,7 @@
 //! A record is a serde struct whose JSON is value JSON, so that what stands in the store is what any other document
 //! is. All changes of one step go into one [`Batch`], which the engine applies whole or not at all.
 
-use andiron_engine::{Caller, Engine, EngineError, StoredDocument};
+use andiron_engine::{Caller, Engine, EngineError, JudgedPermit, StoredDocument};
 use andiron_protocol::{
     ApplyError, CollectionPath, CommitBody, DocumentPath, Filter, InputError, Map, Precondition, Query,
     Source, Timestamp, Version, Write, WriteKind, data_from_json,
@@ -73,6 +73,8 @@ pub(crate) async fn list<T: DeserializeOwned>(
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     writes: Vec<Write>,
+    /// What the rules said to it, if they were asked.
+    permit: Option<JudgedPermit>,
 }
 
 impl Batch {
@@ -123,6 +125,11 @@ impl Batch {
         self.push(path, WriteKind::Delete, Precondition::None);
     }
 
+    /// Lets all of it happen only if what the rules said to it still holds then.
+    pub(crate) fn rest_on(&mut self, permit: JudgedPermit) {
+        self.permit = Some(permit);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
@@ -133,7 +140,11 @@ impl Batch {
             writes: self.writes,
             ..CommitBody::default()
         };
-        Ok(engine.commit(&Caller::System, body, None).await?.version)
+        let committed = match self.permit {
+            Some(permit) => engine.commit_with_permit(permit, body).await?,
+            None => engine.commit(&Caller::System, body, None).await?,
+        };
+        Ok(committed.version)
     }
 }
 

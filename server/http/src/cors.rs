@@ -74,14 +74,6 @@ pub(crate) fn allowed_origin(origins: &[CorsOrigin], headers: &HeaderMap) -> Opt
         .cloned()
 }
 
-/// Whether a request asks what an origin may do rather than doing it.
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// The answer to a preflight of an allowed origin; [`add_headers`] completes it.
-pub(crate) fn preflight_answer() -> Response {
-    let mut response = Response::new(Body::empty());
 /// Whether a request comes from a page of the host that it is sent to.
 pub(crate) fn is_own(headers: &HeaderMap) -> bool {
     let text = |name| {
@@ -93,6 +85,14 @@ pub(crate) fn is_own(headers: &HeaderMap) -> bool {
     authority.is_some_and(|(_, authority)| text(HOST) == Some(authority))
 }
 
+/// Whether a request asks what an origin may do rather than doing it.
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight of an allowed origin; [`add_headers`] completes it.
+pub(crate) fn preflight_answer() -> Response {
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -117,6 +117,9 @@ pub(crate) fn add_headers(origin: Option<CorsOrigin>, with_cookies: bool, header
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(CorsOrigin(origin)) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if with_cookies {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static("ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id"),
@@ -127,9 +130,6 @@ pub(crate) fn add_headers(origin: Option<CorsOrigin>, with_cookies: bool, header
 #[cfg(test)]
 mod tests {
     use super::*;
-        if with_cookies {
-            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
 
     #[test]
     fn only_exact_origins_can_be_configured() {

@@ -15,7 +15,7 @@
 //! file      = [version] {import} (function | service | type*)+ END
 //! version   = "rules_version" "=" STRING [";"]
 //! import    = "import" STRING ["as" NAME] ";"
-//! service   = "service" ("cloud.firestore" | "firebase.storage") "{" (function | match | let*)+ "}"
+//! service   = "service" ("cloud.firestore" | "firebase.storage" | "andiron.auth") "{" (function | match | let*)+ "}"
 //! match     = "match" pattern ["is" type-name]* "{" (function | allow | match | let*)+ "}"
 //! pattern   = ( SEGMENT | "/" "{" NAME ["=" ("*" | "**")] "}" )+
 //! allow     = "allow" NAME {"," NAME} [":" "if" expr ["else" STRING]*] [";"]

@@ -167,15 +167,27 @@ pub enum ServiceKind {
     Firestore,
     /// `firebase.storage`: files.
     Storage,
+    /// `andiron.auth`: accounts.
+    Accounts,
 }
 
 impl ServiceKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Firestore, Self::Storage, Self::Accounts];
+
     /// As it is written after `service`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Firestore => "cloud.firestore",
             Self::Storage => "firebase.storage",
+            Self::Accounts => "andiron.auth",
         }
+    }
+
+    /// Whether what only the rules of `other` have is there too: accounts are judged by what looks documents up as
+    /// documents are.
+    pub(crate) fn has_functions_of(self, other: Self) -> bool {
+        self == other || (self == Self::Accounts && other == Self::Firestore)
     }
 }
 

@@ -105,7 +105,7 @@ impl Accounts {
             .cloned()
             .unwrap_or_default();
         if self.find(uid)?.is_none() {
-            self.create_for_custom_token(uid, client).await?;
+            self.create_for_custom_token(uid, &shown, client).await?;
         }
         self.prepare_session(uid).await?;
         let (account, tokens) = self
@@ -123,13 +123,22 @@ impl Accounts {
         Ok(SignedIn { account, tokens })
     }
 
-    async fn create_for_custom_token(&self, uid: &str, client: &ClientInfo) -> Result<Account, AuthError> {
+    async fn create_for_custom_token(
+        &self,
+        uid: &str,
+        shown: &Shown,
+        client: &ClientInfo,
+    ) -> Result<Account, AuthError> {
         let account = Account {
             uid: uid.to_owned(),
             created: self.now(),
             record: AccountRecord::default(),
         };
         let mut batch = Batch::default();
+        if let Err(refused) = self.ask_rules(&account, shown, None, &mut batch) {
+            self.audit_refused_sign_up(&refused, shown, client).await;
+            return Err(refused);
+        }
         batch.create(account_path(uid)?, &account.record)?;
         self.audit(&mut batch, Event::new("sign-up", uid, client).detail("custom"))?;
         match batch.commit(self.engine()).await {

@@ -272,10 +272,12 @@ impl Accounts {
                 }
                 self.check_recent(user)?;
                 let is_new = owner.is_none();
-                self.sign_in_as(&user.uid, &identity, is_new, false, client).await
+                let linked_by = is_new.then_some(&**user);
+                self.sign_in_as(&user.uid, &identity, is_new, linked_by, false, client)
+                    .await
             }
             (_, Some(owner)) => {
-                self.sign_in_as(&owner.data.uid, &identity, false, false, client)
+                self.sign_in_as(&owner.data.uid, &identity, false, None, false, client)
                     .await
             }
             (_, None) => self.sign_in_first_time(&identity, client).await,
@@ -297,7 +299,7 @@ impl Accounts {
             && let Some(found) = self.find_by_email(email)?
         {
             return self
-                .sign_in_as(found.path.id(), identity, true, true, client)
+                .sign_in_as(found.path.id(), identity, true, None, true, client)
                 .await;
         }
         match &email {
@@ -349,6 +351,7 @@ impl Accounts {
         uid: &str,
         identity: &Identity,
         is_new: bool,
+        linked_by: Option<&User>,
         proves_mailbox: bool,
         client: &ClientInfo,
     ) -> Result<SignInOutcome, AuthError> {
@@ -365,7 +368,10 @@ impl Accounts {
             }
             if is_new {
                 account.record.identities.push(identity_record(identity));
-                account.record.anonymous = false;
+                if std::mem::take(&mut account.record.anonymous) {
+                    // Somebody in particular signs up.
+                    self.ask_rules(account, &shown, linked_by, batch)?;
+                }
                 batch.create(path.clone(), &owner_of(uid, identity))?;
                 let event = Event::new("identity-linked", uid, client);
                 self.audit(batch, event.detail(identity.provider.as_str()))?;

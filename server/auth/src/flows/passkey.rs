@@ -15,6 +15,7 @@ use crate::limit::Attempt;
 use crate::passkey::{PasskeyOwner, PasskeyRecord, unusable};
 use crate::records::{Batch, Record, read, record_path};
 use crate::secret::{self, hash};
+use crate::session::Shown;
 use crate::{
     Accounts, AuthError, ClientInfo, NewPasskey, PasskeyOptions, RecoveryCodes, RelyingParty, SecretText,
 };
@@ -214,7 +215,10 @@ impl Accounts {
                 batch.create(path.clone(), &PasskeyOwnerRecord { uid })?;
                 let had_factors = account.has_second_factor();
                 account.record.passkeys.push(passkey.clone());
-                account.record.anonymous = false;
+                if std::mem::take(&mut account.record.anonymous) {
+                    // Somebody in particular signs up.
+                    self.ask_rules(account, &Shown::new(&[], "passkey"), Some(user), batch)?;
+                }
                 let is_first_factor = !had_factors && account.has_second_factor();
                 if is_first_factor {
                     account.record.recovery_codes = recovery_codes.iter().map(|code| hash(code)).collect();

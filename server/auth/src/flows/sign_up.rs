@@ -1,6 +1,8 @@
 //! Making an account: with a password, or without anything.
 
-use andiron_engine::{Caller, User};
+use std::sync::Arc;
+
+use andiron_engine::{Caller, EngineError, User};
 use andiron_protocol::Value;
 
 use crate::account::{Account, AccountRecord, EmailRecord, Profile, ProfileChange, account_path, email_path};
@@ -214,6 +216,10 @@ impl Accounts {
             record,
         };
         let mut batch = Batch::default();
+        if let Err(refused) = self.ask_rules(&account, shown, None, &mut batch) {
+            self.audit_refused_sign_up(&refused, shown, client).await;
+            return Err(refused);
+        }
         if let Some(email) = email {
             let uid = account.uid.clone();
             batch.create(email_path(email)?, &EmailRecord { uid })?;
@@ -234,6 +240,37 @@ impl Accounts {
         }
     }
 
+    /// Asks the rules whether an account may be made, or become that of somebody, for whoever does it himself: every way to
+    /// sign up passes here. What they said then holds when the batch is applied, or it is not.
+    pub(crate) fn ask_rules(
+        &self,
+        account: &Account,
+        shown: &Shown,
+        user: Option<&User>,
+        batch: &mut Batch,
+    ) -> Result<(), AuthError> {
+        let caller = user.map_or(Caller::Anonymous, |user| Caller::User(Arc::new(user.clone())));
+        let seen = account.seen_by_rules(&shown.provider, &shown.claims);
+        batch.rest_on(self.engine().judge_sign_up(&caller, &account.uid, &seen)?);
+        Ok(())
+    }
+
+    /// Notes that the rules refused somebody.
+    pub(crate) async fn audit_refused_sign_up(
+        &self,
+        refused: &AuthError,
+        shown: &Shown,
+        client: &ClientInfo,
+    ) {
+        if let AuthError::Engine(EngineError::PermissionDenied(_)) = refused {
+            let event = Event {
+                uid: None,
+                ..Event::new("sign-up-refused", "", client)
+            };
+            self.audit_refusal(event.detail(shown.provider.clone())).await;
+        }
+    }
+
     /// An anonymous account gets an address and a password. Its session makes way for a new one.
     async fn upgrade(
         &self,
@@ -244,6 +281,7 @@ impl Accounts {
         client: &ClientInfo,
     ) -> Result<SignedIn, AuthError> {
         self.prepare_session(&user.uid).await?;
+        let shown = Shown::new(&["pwd"], "password");
         let old = session_path(&user.uid, session_id(user))?;
         let (account, tokens) = self
             .change(&user.uid, |account, batch| {
@@ -261,12 +299,13 @@ impl Accounts {
                 account.record.anonymous = false;
                 account.record.email = Some(new.email.as_str().to_owned());
                 account.record.password = Some(hash.clone());
+                self.ask_rules(account, &shown, Some(user), batch)?;
                 let uid = account.uid.clone();
                 batch.create(email_path(&new.email)?, &EmailRecord { uid })?;
                 batch.delete(old.clone());
                 let event = Event::new("anonymous-upgraded", &account.uid, client);
                 self.audit(batch, event.detail("password"))?;
-                self.begin_session(account, &Shown::new(&["pwd"], "password"), client, batch)
+                self.begin_session(account, &shown, client, batch)
             })
             .await?;
         Ok(SignedIn { account, tokens })

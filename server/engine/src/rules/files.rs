@@ -5,13 +5,11 @@
 
 use std::sync::Arc;
 
-use andiron_protocol::{CommitBody, DocumentPath, Map, Read};
-use andiron_rules::evaluate::{Decision, Denial, Fault, Method, Request, Target};
+use andiron_protocol::Map;
+use andiron_rules::evaluate::{Denial, Fault, Method, Request, Target};
 
-use super::judge::{ROUNDS_MAX, undecided};
-use super::{AccessDenied, Judge, Known, RulesInForce};
+use super::{Judge, JudgedPermit};
 use crate::access::Access;
-use crate::commit::Committed;
 use crate::engine::Shared;
 use crate::{Caller, Engine, EngineError, Permission, Scopes};
 
@@ -30,6 +28,9 @@ pub enum FileMethod {
     Delete,
 }
 
+/// That an operation on a file may go on.
+pub type FilePermit = JudgedPermit;
+
 /// An operation on one file.
 #[derive(Clone, Copy, Debug)]
 pub struct FileOperation<'a> {
@@ -45,29 +46,6 @@ pub struct FileOperation<'a> {
     pub after: Option<&'a Map>,
     /// Metadata that `after` will have and that are not known yet. A denial which comes of their absence is none yet.
     pub unknown: &'a [&'a str],
-}
-
-/// That an operation may go on. What changes something goes to [`Engine::commit_with_permit`] with it.
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct FilePermit {
-    /// The documents that the rules looked up.
-    reads: Vec<Read>,
-    /// The rules that judged; `None` for those who pass every rule.
-    rules: Option<Arc<RulesInForce>>,
-}
-
-impl FilePermit {
-    /// The permit for both of two operations. If the rules have changed between them, what rests on it is judged again.
-    pub fn and(mut self, other: Self) -> Self {
-        for read in other.reads {
-            if !self.reads.contains(&read) {
-                self.reads.push(read);
-            }
-        }
-        self.rules = self.rules.or(other.rules);
-        self
-    }
 }
 
 /// One caller, one moment and one revision of the rules, for any number of files.
@@ -94,34 +72,18 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Applies what a file operation does to the documents about files, if all that its permit rests on still holds when
-    /// it is applied: the rules that judged, and every document that they looked up.
-    ///
-    /// # Errors
-    /// [`EngineError::Aborted`] if it does not: then the operation is to be judged again. Else as [`Engine::commit`].
-    pub async fn commit_with_permit(
-        &self,
-        permit: FilePermit,
-        mut body: CommitBody,
-    ) -> Result<Committed, EngineError> {
-        body.reads.extend(permit.reads);
-        self.commit_resting_on(body, permit.rules).await
-    }
-}
-
 impl FileJudge {
     /// Judges one operation.
     ///
     /// # Errors
     /// [`EngineError::PermissionDenied`] or [`EngineError::OutOfScope`], which never tell whether the file exists; or the
     /// store cannot read.
-    pub fn decide(&self, operation: FileOperation<'_>) -> Result<FilePermit, EngineError> {
+    pub fn decide(&self, operation: FileOperation<'_>) -> Result<JudgedPermit, EngineError> {
         if let Some(scopes) = &self.scopes {
             scopes.check(operation.method.permission(), Some(operation.bucket))?;
         }
         let Some(judge) = &self.judge else {
-            return Ok(FilePermit::default());
+            return Ok(JudgedPermit::default());
         };
         let method = operation.method.of_rules();
         let request = Request {
@@ -136,23 +98,12 @@ impl FileJudge {
             after: operation.after,
             query: None,
         };
-        let snapshot = self.shared.store.snapshot()?;
-        let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
-        let mut known = Known::default();
-        for _ in 0..ROUNDS_MAX {
-            match judge.rules().ruleset().decide(&request, known.documents()) {
-                Decision::Allow(_) => return Ok(permit(judge, &known)),
-                Decision::Deny(denial) if is_open(&denial, operation.unknown) => {
-                    return Ok(permit(judge, &known));
-                }
-                Decision::Deny(denial) => {
-                    let on = format!("b/{}/o/{}", operation.bucket, operation.name);
-                    return Err(AccessDenied::new(judge.rules(), method, &on, &denial).into());
-                }
-                Decision::Needs(paths) => known.look_up(paths, &mut read)?,
-            }
-        }
-        Err(undecided().into())
+        judge.permit(
+            &self.shared,
+            &request,
+            || format!("b/{}/o/{}", operation.bucket, operation.name),
+            |denial| is_open(denial, operation.unknown),
+        )
     }
 }
 
@@ -172,17 +123,6 @@ impl FileMethod {
             Self::Update => Method::Update,
             Self::Delete => Method::Delete,
         }
-    }
-}
-
-fn permit(judge: &Judge, known: &Known) -> FilePermit {
-    let reads = known.versions().iter().map(|(path, version)| Read {
-        path: path.clone(),
-        version: *version,
-    });
-    FilePermit {
-        reads: reads.collect(),
-        rules: Some(Arc::clone(judge.rules())),
     }
 }
 

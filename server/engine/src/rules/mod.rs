@@ -11,6 +11,7 @@
 //!
 //! [`RulesRevisions`] keeps what was ever in force, as documents. Left out: files on a disk, and who may change rules.
 
+mod accounts;
 mod denial;
 mod files;
 mod in_force;
@@ -18,6 +19,7 @@ mod inspect;
 mod judge;
 mod known;
 mod list;
+mod permit;
 mod project;
 mod revisions;
 
@@ -30,6 +32,7 @@ pub use denial::{AccessDenied, RulePlace};
 pub use files::{FileJudge, FileMethod, FileOperation, FilePermit};
 pub use in_force::RulesInForce;
 pub use inspect::{RULES_TESTS_MAX, RulesReport, RulesTestReport, test_rules};
+pub use permit::JudgedPermit;
 pub use project::{CheckedRules, RULES_BYTES_MAX, RULES_ROOTS, RulesFiles};
 pub use revisions::{
     Published, REVISIONS_MAX, RefusedRules, RulesError, RulesOrigin, RulesRevision, RulesRevisions,

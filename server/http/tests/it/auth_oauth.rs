@@ -13,7 +13,7 @@ use crate::server::{Server, quick_accounts};
 
 const REDIRECT: &str = "https://app.example.org/signed-in";
 
-fn options(provider: &IdentityProvider) -> AuthOptions {
+pub(crate) fn options(provider: &IdentityProvider) -> AuthOptions {
     let providers = json!({
         "mine": {"issuer": provider.issuer(), "clientId": CLIENT_ID, "clientSecret": "the-secret"},
         "other": {"issuer": provider.issuer(), "clientId": "another-client"},

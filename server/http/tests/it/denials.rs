@@ -1,10 +1,6 @@
 //! Denials by the rules: what the client is told, what those who look after the server are.
 
-use std::sync::Arc;
-
-use andiron_engine::RulesInForce;
 use andiron_http::HttpOptions;
-use andiron_rules::{Limits, Program, Ruleset, Source, check};
 use serde_json::json;
 
 use crate::client::Request;
@@ -23,13 +19,7 @@ async fn server(shows_denials: bool) -> Server {
         ..HttpOptions::default()
     })
     .await;
-    let program = Program::single(Source::new("andiron.rules", RULES).unwrap());
-    let limits = Limits::default();
-    let checked = check(&program, &limits);
-    assert!(!program.has_errors() && !checked.has_errors());
-    let ruleset = Ruleset::new(&program, &checked, limits);
-    let rules = RulesInForce::new(ruleset, program, "7");
-    server.engine.set_rules(Some(Arc::new(rules)));
+    server.set_rules(RULES);
     for path in ["notes/hidden", "box/full"] {
         let put =
             Request::new("PUT", &format!("/api/v1/docs/{path}")).json(&json!({"public": false, "n": 1}));

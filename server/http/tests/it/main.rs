@@ -18,6 +18,7 @@ mod auth_oauth;
 mod auth_passkeys;
 mod auth_passkeys_browser;
 mod auth_password;
+mod auth_rules;
 mod auth_phone;
 mod auth_session;
 mod auth_sign_up;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use andiron_auth::{
     Accounts, AttemptLimits, AuthOptions, ClientInfo, HashCost, NewKey, Post, Rate, ServiceKeys,
 };
-use andiron_engine::{Caller, Engine, EngineOptions, RulesRevisions, Surroundings};
+use andiron_engine::{Caller, Engine, EngineOptions, RulesInForce, RulesRevisions, Surroundings};
 use andiron_files::{Blobs, Files, FilesOptions};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::Timestamp;
-use andiron_rules::Limits;
+use andiron_rules::{Limits, Program, Ruleset, Source, check};
 use andiron_store::memory::MemoryStore;
 use axum::Router;
 use tempfile::TempDir;
@@ -79,6 +79,17 @@ pub(crate) fn quick_accounts() -> AuthOptions {
 }
 
 impl Server {
+    /// Puts rules into force, as revision 7.
+    pub(crate) fn set_rules(&self, text: &str) {
+        let program = Program::single(Source::new("andiron.rules", text).unwrap());
+        let limits = Limits::default();
+        let checked = check(&program, &limits);
+        assert!(!program.has_errors() && !checked.has_errors(), "{text}");
+        let ruleset = Ruleset::new(&program, &checked, limits);
+        let rules = RulesInForce::new(ruleset, program, "7");
+        self.engine.set_rules(Some(Arc::new(rules)));
+    }
+
     /// A server over an empty store, as it is by default.
     pub(crate) async fn start() -> Self {
         Self::with(HttpOptions::default()).await

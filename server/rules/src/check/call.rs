@@ -28,7 +28,10 @@ impl<'p> Checker<'p> {
             return self.call_method(this, function, arguments);
         }
         let found = builtin(None, &function.text).filter(|found| {
-            found.service.is_none() || self.service.is_none() || found.service == self.service
+            match (found.service, self.service) {
+                (Some(own), Some(service)) => service.has_functions_of(own),
+                _ => true,
+            }
         });
         let Some(found) = found else {
             for argument in arguments {
@@ -182,7 +185,10 @@ impl<'p> Checker<'p> {
     ) -> Known<'p> {
         self.resolve(base, Resolution::Namespace(namespace));
         let found = builtin(Some(namespace), &method.text).filter(|found| {
-            found.service.is_none() || self.service.is_none() || found.service == self.service
+            match (found.service, self.service) {
+                (Some(own), Some(service)) => service.has_functions_of(own),
+                _ => true,
+            }
         });
         let Some(found) = found else {
             for argument in arguments {

@@ -125,6 +125,10 @@ impl<'p> Checker<'p> {
                     && fits(2, Some("o")).unwrap_or(true),
                 "/b/{bucket}/o",
             ),
+            ServiceKind::Accounts => (
+                fits(0, Some("accounts")).unwrap_or(true) && fits(1, None).unwrap_or(true),
+                "/accounts",
+            ),
         };
         if !fits_root {
             let message = format!("no request has a path like this: all start with `{form}`");

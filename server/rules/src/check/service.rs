@@ -136,7 +136,7 @@ impl<'p> Checker<'p> {
             let message = format!("there is no service `{}`", service.name.text);
             self.report(
                 Diagnostic::new(Code::UnknownService, service.name.span, message)
-                    .with_hint("the services are `cloud.firestore` and `firebase.storage`"),
+                    .with_hint("the services are `cloud.firestore`, `firebase.storage` and `andiron.auth`"),
             );
         }
         self.service = service.kind;
@@ -181,8 +181,12 @@ impl<'p> Checker<'p> {
         self.document_type = None;
         if let Some(name) = &inner.type_name {
             self.document_type = self.use_type(name);
-            if self.service == Some(ServiceKind::Storage) {
-                let message = "a file has no fields that a type could describe";
+            let message = match self.service {
+                Some(ServiceKind::Storage) => Some("a file has no fields that a type could describe"),
+                Some(ServiceKind::Accounts) => Some("what an account has is not for a type to say"),
+                Some(ServiceKind::Firestore) | None => None,
+            };
+            if let Some(message) = message {
                 self.report(Diagnostic::new(Code::TypeMismatch, name.span, message));
             }
         }

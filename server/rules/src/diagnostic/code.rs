@@ -58,7 +58,7 @@ codes! {
     Syntax = "syntax", Error, "The text does not follow the grammar.";
     Version = "version", Error, "The version is unknown, or the file uses what its version does not have.";
     Import = "import", Error, "An import names no file that can be imported.";
-    UnknownService = "unknown-service", Error, "There are the services `cloud.firestore` and `firebase.storage`.";
+    UnknownService = "unknown-service", Error, "There are the services `cloud.firestore`, `firebase.storage` and `andiron.auth`.";
     UnknownOperation = "unknown-operation", Error, "There are the operations get, list, create, update, delete, read and write.";
     DuplicateName = "duplicate-name", Error, "Two declarations of one kind and name stand in one scope.";
     Recursion = "recursion", Error, "A function calls itself, directly or through others, or a type contains itself without end.";

@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) firestore: Children,
     /// The matches directly inside of `service firebase.storage`.
     pub(crate) storage: Children,
+    /// The matches directly inside of `service andiron.auth`; `None` if there is no such service.
+    pub(crate) accounts: Option<Children>,
     /// Whether some match requires a type of what is written.
     pub(crate) has_document_types: bool,
 }
@@ -50,10 +52,12 @@ impl Core {
         &self.nodes[id.0 as usize]
     }
 
-    pub(crate) fn service(&self, service: ServiceKind) -> &Children {
+    /// The matches of a service; `None` if there are none.
+    pub(crate) fn service(&self, service: ServiceKind) -> Option<&Children> {
         match service {
-            ServiceKind::Firestore => &self.firestore,
-            ServiceKind::Storage => &self.storage,
+            ServiceKind::Firestore => Some(&self.firestore),
+            ServiceKind::Storage => Some(&self.storage),
+            ServiceKind::Accounts => self.accounts.as_ref(),
         }
     }
 }

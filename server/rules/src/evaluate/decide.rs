@@ -99,6 +99,12 @@ pub enum BatchDecision {
 }
 
 impl Ruleset {
+    /// Whether there are rules of a service at all. Without any everything of it is denied; what to make of that where
+    /// something else decides too is the caller's to know.
+    pub fn has_service(&self, service: ServiceKind) -> bool {
+        self.core.service(service).is_some()
+    }
+
     /// Makes a program ready. It should have been checked without errors; what is wrong with it nevertheless fails when
     /// it is evaluated.
     pub fn new(program: &Program, checked: &Checked, limits: Limits) -> Self {
@@ -175,7 +181,7 @@ impl Ruleset {
         observer: &mut O,
     ) -> Decision {
         let lookups_max = match request.target.service() {
-            ServiceKind::Firestore => self.limits.lookups_max,
+            ServiceKind::Firestore | ServiceKind::Accounts => self.limits.lookups_max,
             ServiceKind::Storage => self.limits.lookups_storage_max,
         };
         let (outcome, lookups) = self.judge(request, documents, Lookups::new(lookups_max), observer);
@@ -224,7 +230,10 @@ impl Ruleset {
         };
         let segments = request.target.segments();
         let roots = self.core.service(request.target.service());
-        let walked = visit_matches(&self.core, roots, &segments, &mut judging);
+        let walked = match roots {
+            Some(roots) => visit_matches(&self.core, roots, &segments, &mut judging),
+            None => Ok(()),
+        };
         if let Err(fault) = walked {
             judging.denial().error = Some(EvaluationError {
                 fault,

@@ -179,7 +179,7 @@ pub(crate) fn resolve(
     database: &str,
     lookups: &mut Lookups,
 ) -> Result<DocumentPath, Fault> {
-    let is_elsewhere = builtin.service.is_some_and(|own| own != service);
+    let is_elsewhere = builtin.service.is_some_and(|own| !service.has_functions_of(own));
     if is_elsewhere || builtin.parameters.len() != arguments.len() {
         return Err(Fault::FunctionNotFound(builtin.name.into()));
     }

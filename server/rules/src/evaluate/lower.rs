@@ -157,6 +157,7 @@ impl<'p> Lowering<'p> {
         let all = match kind {
             ServiceKind::Firestore => &mut self.core.firestore,
             ServiceKind::Storage => &mut self.core.storage,
+            ServiceKind::Accounts => self.core.accounts.get_or_insert_default(),
         };
         for (literal, matches) in children.by_literal {
             all.by_literal.entry(literal).or_default().extend(matches);

@@ -74,6 +74,11 @@ pub enum Target<'a> {
         /// The whole name, slashes included.
         name: &'a str,
     },
+    /// An account.
+    Account {
+        /// `accounts/UID`.
+        path: &'a DocumentPath,
+    },
 }
 
 impl<'a> Target<'a> {
@@ -82,6 +87,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Document { .. } => ServiceKind::Firestore,
             Self::File { .. } => ServiceKind::Storage,
+            Self::Account { .. } => ServiceKind::Accounts,
         }
     }
 
@@ -93,6 +99,7 @@ impl<'a> Target<'a> {
                 .chain(path.segments())
                 .collect(),
             Self::File { bucket, name } => ["b", bucket, "o"].into_iter().chain(name.split('/')).collect(),
+            Self::Account { path } => path.segments().collect(),
         }
     }
 }
@@ -106,7 +113,7 @@ pub struct Auth<'a> {
     pub token: &'a StoredMap,
 }
 
-/// An operation on one document or file.
+/// An operation on one document, file or account.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// On what.
@@ -130,7 +137,7 @@ impl<'a> Request<'a> {
     pub(crate) fn database(&self) -> &'a str {
         match self.target {
             Target::Document { database, .. } => database,
-            Target::File { .. } => DATABASE_DEFAULT,
+            Target::File { .. } | Target::Account { .. } => DATABASE_DEFAULT,
         }
     }
 
@@ -138,7 +145,9 @@ impl<'a> Request<'a> {
     pub(crate) fn resource_of(&self, data: Option<&'a StoredMap>) -> Value<'a> {
         match (data, self.target) {
             (None, _) => Value::Null,
-            (Some(data), Target::Document { path, .. }) => Value::Object(Object::Document { path, data }),
+            (Some(data), Target::Document { path, .. } | Target::Account { path }) => {
+                Value::Object(Object::Document { path, data })
+            }
             (Some(metadata), Target::File { .. }) => Value::Map(Map::Stored(metadata)),
         }
     }

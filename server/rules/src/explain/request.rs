@@ -23,6 +23,8 @@ pub enum ExplainTarget {
     Collection(CollectionPath),
     /// A file: the bucket and the whole name.
     File(String, String),
+    /// An account: `accounts/UID`.
+    Account(DocumentPath),
 }
 
 /// A request to be explained.
@@ -111,14 +113,16 @@ impl ExplainRequest {
 
     fn from_json(json: RequestJson) -> Result<Self, InputError> {
         let service = match json.service.as_deref() {
-            None | Some("cloud.firestore") => ServiceKind::Firestore,
-            Some("firebase.storage") => ServiceKind::Storage,
-            Some(other) => {
-                return Err(InputError::new(format!(
-                    "there is no service `{other}`; it is `cloud.firestore` or `firebase.storage`"
-                ))
-                .in_field("service"));
-            }
+            None => ServiceKind::Firestore,
+            Some(name) => ServiceKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == name)
+                .ok_or_else(|| {
+                    InputError::new(format!(
+                        "there is no service `{name}`; it is `cloud.firestore`, `firebase.storage` or `andiron.auth`"
+                    ))
+                    .in_field("service")
+                })?,
         };
         let method = Method::ALL
             .into_iter()
@@ -220,6 +224,7 @@ impl ExplainRequest {
     pub(super) fn borrow(&self, now: Timestamp) -> Option<Request<'_>> {
         let target = match &self.target {
             ExplainTarget::File(bucket, name) => Target::File { bucket, name },
+            ExplainTarget::Account(path) => Target::Account { path },
             ExplainTarget::Document(path) => Target::Document {
                 database: DATABASE_DEFAULT,
                 path,
@@ -260,6 +265,16 @@ fn target(service: ServiceKind, method: Method, path: &str) -> Result<ExplainTar
                 )));
             }
             Ok(ExplainTarget::File(bucket.to_owned(), name.to_owned()))
+        }
+        ServiceKind::Accounts => {
+            let path = path.strip_prefix('/').unwrap_or(path);
+            let uid = path.strip_prefix("accounts/").unwrap_or(path);
+            if uid.contains('/') {
+                return Err(InputError::new(format!(
+                    "`{path}` is no account: it is written as `accounts/uid`"
+                )));
+            }
+            format!("accounts/{uid}").parse().map(ExplainTarget::Account)
         }
         ServiceKind::Firestore => {
             let path = relative(path);

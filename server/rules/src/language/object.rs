@@ -201,7 +201,7 @@ pub fn property(object: Object, name: &str, service: Option<ServiceKind>) -> Opt
 /// What `resource` holds in the rules of a service; unknown in functions outside of one.
 pub(crate) fn resource(service: Option<ServiceKind>) -> Option<Object> {
     match service? {
-        ServiceKind::Firestore => Some(Object::Document),
+        ServiceKind::Firestore | ServiceKind::Accounts => Some(Object::Document),
         ServiceKind::Storage => Some(Object::File),
     }
 }

@@ -199,11 +199,11 @@ impl Parser<'_> {
             }
             name
         } else {
-            let hint = "the services are `cloud.firestore` and `firebase.storage`";
+            let hint = "the services are `cloud.firestore`, `firebase.storage` and `andiron.auth`";
             self.unexpected_with("the name of a service", Some(hint));
             self.missing_name()
         };
-        let kind = [ServiceKind::Firestore, ServiceKind::Storage]
+        let kind = ServiceKind::ALL
             .into_iter()
             .find(|kind| kind.as_str() == &*name.text);
         if !self.at(TokenKind::LeftBrace) {

@@ -10,6 +10,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::language::BuiltinId;
 use crate::syntax::{ExprKind, LanguageVersion, OperationKind, PathPartKind, ServiceKind};
 
+/// Segments of `/accounts/{account}`.
+const ACCOUNT_SEGMENTS: usize = 2;
+
 pub(super) fn lint(checker: &mut Checker<'_>, site: &Site<'_>) {
     shape(checker, site);
     lookups(checker, site);
@@ -39,6 +42,7 @@ fn shape(checker: &mut Checker<'_>, site: &Site<'_>) {
                     .with_hint(hint),
             );
         }
+        ServiceKind::Accounts => accounts(checker, site, segments.len(), has_glob),
         ServiceKind::Storage => {
             if !has_glob && segments.len() <= STORAGE_ROOT {
                 checker.report(
@@ -57,6 +61,25 @@ fn shape(checker: &mut Checker<'_>, site: &Site<'_>) {
             }
         }
     }
+}
+
+/// An account has two segments, and is asked about when it is made.
+fn accounts(checker: &mut Checker<'_>, site: &Site<'_>, segments: usize, has_glob: bool) {
+    let Some(inner) = site.matches.last() else { return };
+    let (span, message) = if !has_glob && segments != ACCOUNT_SEGMENTS {
+        (inner.pattern.span, "no account has a path like this")
+    } else if !site.operations().any(|kind| kind == OperationKind::Create) {
+        (
+            site.allow.span,
+            "of accounts only `create` is asked: whether somebody may sign up",
+        )
+    } else {
+        return;
+    };
+    checker.report(
+        Diagnostic::new(Code::Unreachable, span, message)
+            .with_hint("write `match /accounts/{account} { allow create: if …; }`"),
+    );
 }
 
 /// The path of a look-up starts at the database.

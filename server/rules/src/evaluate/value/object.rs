@@ -45,7 +45,9 @@ impl<'a> Object<'a> {
                 "method" => Some(Value::string(request.method.as_str())),
                 "path" => Some(Value::Path(match request.target {
                     Target::Document { path, .. } => Path::Reference(path),
-                    Target::File { .. } => Path::from_segments(request.target.segments().into_iter()),
+                    Target::File { .. } | Target::Account { .. } => {
+                        Path::from_segments(request.target.segments().into_iter())
+                    }
                 })),
                 "query" if request.method == Method::List => {
                     request.query.map(|query| Value::Object(Self::Query(query)))
