@@ -1,6 +1,7 @@
 //! What a write does to a document: the one definition that the server and the SDKs' offline writes share.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::{
     ErrorCode, FieldPath, Map, Precondition, Timestamp, Transform, Value, Version, Write, WriteKind,
@@ -10,8 +11,8 @@ use crate::{
 /// The outcome of a write whose preconditions hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Applied {
-    /// The document's data afterwards; `None` if it is absent then.
-    pub after: Option<Map>,
+    /// The document's data afterwards; `None` if it is absent then. Those of the write itself where it says all.
+    pub after: Option<Arc<Map>>,
     /// What those transforms gave that depend on the server or the field: now, increment, minimum and maximum.
     pub results: Vec<(FieldPath, Value)>,
 }
@@ -82,25 +83,28 @@ pub fn apply_write(
         }
         (WriteKind::Verify, before) => {
             return Ok(Applied {
-                after: before.cloned(),
+                after: before.cloned().map(Arc::new),
                 results: Vec::new(),
             });
         }
-        (WriteKind::Create(data) | WriteKind::Set(data), _) => (data.fields.clone(), &data.transforms),
+        (WriteKind::Create(data) | WriteKind::Set(data), _) => (Arc::clone(&data.fields), &data.transforms),
         (WriteKind::Merge(data), before) => {
             let mut after = before.cloned().unwrap_or_default();
             merge(&mut after, &data.fields);
-            (after, &data.transforms)
+            (Arc::new(after), &data.transforms)
         }
         (WriteKind::Update { fields, transforms }, Some(before)) => {
             let mut after = before.clone();
             for (path, value) in fields {
                 path.set(&mut after, value.clone());
             }
-            (after, transforms)
+            (Arc::new(after), transforms)
         }
     };
-    let results = apply_transforms(&mut after, transforms, now);
+    let results = match transforms.as_slice() {
+        [] => Vec::new(),
+        transforms => apply_transforms(Arc::make_mut(&mut after), transforms, now),
+    };
     Ok(Applied {
         after: Some(after),
         results,

@@ -19,6 +19,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+use std::sync::Arc;
+
 use crate::{
     Bound, CollectionPath, Direction, DocumentPath, FieldPath, FieldRef, Filter, GeoPoint, Map, Operator,
     OrderBy, Precondition, Query, Source, Timestamp, Transform, Value, Version, Write, WriteData, WriteKind,
@@ -445,7 +447,7 @@ pub fn write_data(with_delete: bool) -> BoxedStrategy<WriteData> {
                 }
                 data.transforms.push((path, transform));
             }
-            data.fields = fields;
+            data.fields = Arc::new(fields);
             data
         })
         .boxed()

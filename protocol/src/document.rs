@@ -110,7 +110,7 @@ pub fn write_document_json(
     out.extend_from_slice(b",\"id\":\"");
     out.extend_from_within(slash + 1..out.len() - 7);
     out.extend_from_slice(b",\"version\":\"");
-    out.extend_from_slice(version.to_string().as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(version.as_micros()).as_bytes());
     out.extend_from_slice(b"\",\"createTime\":\"");
     out.extend_from_slice(&created.to_timestamp().to_rfc3339_bytes());
     out.extend_from_slice(b"\",\"updateTime\":\"");

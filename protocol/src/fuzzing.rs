@@ -3,6 +3,7 @@
 //! on what becomes of them, so that `cargo test` tries each target a little.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use crate::{
     CollectionPath, CommitBody, DocumentPath, FieldPath, FieldRef, Filter, InputError, Map, OrderBy, Query,
@@ -210,12 +211,12 @@ pub fn commit_json(bytes: &[u8]) {
     assert_eq!(serde_json::to_vec(&again).expect("commits are written"), json);
 
     let now = Timestamp::from_micros_clamped(1_795_326_035_123_456);
-    let mut first: Option<Map> = None;
-    let mut second: Option<Map> = None;
+    let mut first: Option<Arc<Map>> = None;
+    let mut second: Option<Arc<Map>> = None;
     for (write, sent) in commit.writes.iter().zip(&again.writes) {
         let version = Version::from_micros(1000);
-        let here = apply_write(write, first.as_ref().map(|data| (version, data)), now);
-        let there = apply_write(sent, second.as_ref().map(|data| (version, data)), now);
+        let here = apply_write(write, first.as_deref().map(|data| (version, data)), now);
+        let there = apply_write(sent, second.as_deref().map(|data| (version, data)), now);
         match (here, there) {
             (Ok(here), Ok(there)) => {
                 assert_eq!(here.after.is_some(), there.after.is_some());
@@ -229,7 +230,10 @@ pub fn commit_json(bytes: &[u8]) {
             (here, there) => panic!("{here:?} here, and {there:?} there"),
         }
         if let (Some(first), Some(second)) = (&first, &second) {
-            let (first, second) = (Value::Map(first.clone()), Value::Map(second.clone()));
+            let (first, second) = (
+                Value::Map(first.as_ref().clone()),
+                Value::Map(second.as_ref().clone()),
+            );
             assert!(first.is_identical(&second));
             let json = serde_json::to_vec(&first).expect("documents are written");
             let again: Value = from_json(&json).expect("what writes make is a document");

@@ -279,13 +279,23 @@ fn read_map<'de, A: MapAccess<'de>>(
                 excerpt(&key)
             )));
         }
-        if let Some(sink) = &mut seed.sink {
-            sink.way.push(key.clone());
-        }
-        let slot = access.next_value_seed(ValueSeed {
-            sink: seed.sink.as_deref_mut(),
-            depth: seed.depth + 1,
-        })?;
+        let (slot, key) = match &mut seed.sink {
+            Some(sink) => {
+                sink.way.push(key);
+                let slot = access.next_value_seed(ValueSeed {
+                    sink: Some(sink),
+                    depth: seed.depth + 1,
+                })?;
+                (slot, sink.way.pop().unwrap_or_default())
+            }
+            None => {
+                let slot = access.next_value_seed(ValueSeed {
+                    sink: None,
+                    depth: seed.depth + 1,
+                })?;
+                (slot, key)
+            }
+        };
         match slot {
             Slot::Value(value) => {
                 map.insert(key, value);
@@ -295,15 +305,13 @@ fn read_map<'de, A: MapAccess<'de>>(
             }
             Slot::Transform(transform) => {
                 if let Some(sink) = &mut seed.sink {
-                    let path = FieldPath::from_segments(sink.way.clone()).map_err(de::Error::custom)?;
+                    let way = sink.way.iter().chain([&key]).cloned().collect();
+                    let path = FieldPath::from_segments(way).map_err(de::Error::custom)?;
                     sink.transforms.push((path, transform));
                     check_transforms_count(sink.transforms.len()).map_err(de::Error::custom)?;
                 }
                 transformed.insert(key);
             }
-        }
-        if let Some(sink) = &mut seed.sink {
-            sink.way.pop();
         }
     }
     if !transformed.is_empty() && map.is_empty() && seed.depth > 0 {

@@ -1,5 +1,7 @@
 //! Writes, transforms, preconditions and the body of a commit.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{DocumentPath, FieldPath, Map, Query, Value, Version};
@@ -72,8 +74,8 @@ pub enum WriteKind {
 /// The data of a write: fields, and transforms at places where the fields have nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteData {
-    /// The given fields without the transforms.
-    pub fields: Map,
+    /// The given fields without the transforms; shared, so that what a write gives a document is not copied.
+    pub fields: Arc<Map>,
     /// Transforms, applied after the fields.
     pub transforms: Vec<(FieldPath, Transform)>,
 }
@@ -81,7 +83,7 @@ pub struct WriteData {
 impl From<Map> for WriteData {
     fn from(fields: Map) -> Self {
         Self {
-            fields,
+            fields: Arc::new(fields),
             transforms: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -116,7 +117,7 @@ impl<'de> DeserializeSeed<'de> for WriteDataSeed {
         .deserialize(deserializer)?
         {
             Slot::Value(Value::Map(fields)) => Ok(WriteData {
-                fields,
+                fields: Arc::new(fields),
                 transforms: sink.transforms,
             }),
             _ => Err(de::Error::custom("a document's data is a JSON object")),

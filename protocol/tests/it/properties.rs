@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use andiron_protocol::{
     CollectionPath, CommitBody, DocumentPath, FieldPath, Filter, Map, Query, QueryRead, Read, Timestamp,
@@ -414,7 +415,7 @@ proptest! {
             (Ok(here), Ok(there)) => {
                 prop_assert_eq!(here.after.is_some(), there.after.is_some());
                 if let (Some(left), Some(right)) = (here.after, there.after) {
-                    prop_assert!(Value::Map(left).is_identical(&Value::Map(right)));
+                    prop_assert!(Value::Map(Arc::unwrap_or_clone(left)).is_identical(&Value::Map(Arc::unwrap_or_clone(right))));
                 }
             }
             (here, there) => prop_assert_eq!(here.err(), there.err()),

@@ -363,7 +363,7 @@ fn write_semantics() {
                         .after
                         .as_ref()
                         .map(|after| data_from_json(after.get().as_bytes()).unwrap());
-                    let identical = are_identical(applied.after.as_ref(), expected.as_ref());
+                    let identical = are_identical(applied.after.as_deref(), expected.as_ref());
                     faults.check(identical, || {
                         format!("{name}: {:?}, expected {expected:?}", applied.after)
                     });

@@ -500,7 +500,7 @@ impl Working {
             // Deleting what is not there changes nothing, but its absence was seen.
             WriteKind::Delete if was_absent => {}
             _ => {
-                let before = self.changed.replace(applied.after.map(Arc::new));
+                let before = self.changed.replace(applied.after);
                 if let (Some(Some(undone)), WriteKind::Delete) = (before, &write.kind) {
                     self.undone = Some(undone);
                 }

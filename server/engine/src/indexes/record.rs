@@ -53,13 +53,10 @@ pub(crate) fn read_all(snapshot: &dyn Snapshot) -> Result<HashMap<IndexId, Recor
 pub(crate) fn commit_body(changes: &[(IndexId, Option<Record>)]) -> Result<CommitBody, InputError> {
     let write = |(id, record): &(IndexId, Option<Record>)| {
         let kind = match record {
-            Some(record) => WriteKind::Set(WriteData {
-                fields: Map::from([
-                    (LAST_USED.to_owned(), Value::Timestamp(record.last_used)),
-                    (PINNED.to_owned(), Value::Boolean(record.is_pinned)),
-                ]),
-                transforms: Vec::new(),
-            }),
+            Some(record) => WriteKind::Set(WriteData::from(Map::from([
+                (LAST_USED.to_owned(), Value::Timestamp(record.last_used)),
+                (PINNED.to_owned(), Value::Boolean(record.is_pinned)),
+            ]))),
             None => WriteKind::Delete,
         };
         Ok(Write {

@@ -102,10 +102,7 @@ pub(crate) async fn fill(store: &Arc<dyn Store>, documents: &Documents, definiti
     let half = documents.len() / 2;
     let write = |(path, data): (&DocumentPath, &Map)| Write {
         path: path.clone(),
-        kind: WriteKind::Set(WriteData {
-            fields: data.clone(),
-            transforms: Vec::new(),
-        }),
+        kind: WriteKind::Set(WriteData::from(data.clone())),
         precondition: Precondition::None,
     };
     let parts = [

@@ -128,7 +128,9 @@ fn expected(
         match apply_write(write, before, time) {
             Ok(applied) => match (&write.kind, applied.after) {
                 (WriteKind::Verify, _) => {}
-                (_, Some(data)) => drop(state.insert(write.path.clone(), (under_way, data))),
+                (_, Some(data)) => {
+                    drop(state.insert(write.path.clone(), (under_way, Arc::unwrap_or_clone(data))))
+                }
                 (_, None) => drop(state.remove(&write.path)),
             },
             Err(_) => conditions.push(&write.path),

@@ -131,7 +131,7 @@ impl<'a> Compiler<'a> {
                 }
             })?;
             let document = &mut touched[slot];
-            document.left = applied.after.map(Arc::new);
+            document.left = applied.after;
             // What the commit deletes in the end was something all the same.
             if document.left.is_some() {
                 document.undone.clone_from(&document.left);
@@ -172,7 +172,7 @@ impl<'a> Compiler<'a> {
                 let mut removed = Vec::new();
                 let fields = self.merged(data, setting, &mut Vec::new(), &mut removed)?;
                 WriteKind::Merge(WriteData {
-                    fields,
+                    fields: Arc::new(fields),
                     transforms: removed,
                 })
             }
