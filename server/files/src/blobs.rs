@@ -117,6 +117,11 @@ impl Blobs {
         Ok(ByteStream(source))
     }
 
+    /// Puts the bytes of one key under another too.
+    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<(), FilesError> {
+        Ok(self.store.copy(&path_of(from), &path_of(to)).await?)
+    }
+
     /// Deletes bytes, if they are there.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), FilesError> {
         match self.store.delete(&path_of(key)).await {

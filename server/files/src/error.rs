@@ -38,6 +38,53 @@ pub enum FilesError {
         /// The limit.
         examined_max: usize,
     },
+    /// There would be more bytes than there may be.
+    #[error("there is no room for it: the files of {of} have at most {bytes_max} bytes together")]
+    QuotaExceeded {
+        /// What the limit is of.
+        of: &'static str,
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The bucket takes no files of this type.
+    #[error("this bucket does not take files of the type `{content_type}`")]
+    TypeNotAllowed {
+        /// The type.
+        content_type: String,
+    },
+    /// What is said of a bucket stands in the configuration.
+    #[error("the bucket `{0}` is declared in the project's configuration; change it there")]
+    BucketDeclared(String),
+    /// A signed link does not hold, or not for this.
+    #[error("the link does not hold for this, or not any more")]
+    LinkInvalid,
+    /// There is no such upload, or it is somebody else's.
+    #[error("there is no such upload")]
+    NoSuchUpload,
+    /// Nobody went on with the upload for too long.
+    #[error("the upload has expired; begin again")]
+    UploadExpired,
+    /// The upload is at another place than the bytes that came.
+    #[error("the upload is at {offset}, and goes on from there")]
+    OtherOffset {
+        /// Bytes that are there.
+        offset: u64,
+    },
+    /// Another request on the upload does not come to its end.
+    #[error("another request is on this upload; try again")]
+    UploadBusy,
+    /// The caller has begun too much.
+    #[error("there are {uploads_max} unfinished uploads already, which is the limit; finish or end some")]
+    TooManyUploads {
+        /// The limit.
+        uploads_max: u32,
+    },
+    /// The bytes of a request are not those that its checksum was made of.
+    #[error("the bytes do not have the checksum that came with them; send them again")]
+    ChecksumDiffers,
+    /// An upload cannot become part of a file.
+    #[error("the upload `{0}` is not a complete part of this file")]
+    NotPartial(String),
     /// Others kept changing the file.
     #[error("the file was changed by others at the same time; try again")]
     Contended,

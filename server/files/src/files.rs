@@ -10,6 +10,7 @@ use andiron_protocol::{
     Write, WriteKind, data_from_json,
 };
 
+use crate::resumable::Turns;
 use crate::{Blobs, ByteStream, ContentType, FileName, FileRecord, FilesError, FilesOptions};
 
 /// How often a change is tried again because somebody else changed the file in between. Each time somebody has got on.
@@ -25,6 +26,7 @@ struct Parts {
     engine: Engine,
     blobs: Blobs,
     options: FilesOptions,
+    turns: Turns,
 }
 
 impl fmt::Debug for Files {
@@ -60,7 +62,9 @@ pub struct Published {
 
 /// What must hold of the file that is there, if any, for a change to be made. The change then replaces exactly that.
 #[derive(Clone)]
-pub struct Guard(Arc<dyn Fn(Option<Version>) -> bool + Send + Sync>);
+pub struct Guard(Option<Condition>);
+
+type Condition = Arc<dyn Fn(Option<Version>) -> bool + Send + Sync>;
 
 impl fmt::Debug for Guard {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,16 +75,22 @@ impl fmt::Debug for Guard {
 impl Guard {
     /// Anything goes.
     pub fn none() -> Self {
-        Self::new(|_| true)
+        Self(None)
     }
 
     /// Whatever this says about the version that is there; `None` if there is no file.
     pub fn new(holds: impl Fn(Option<Version>) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(holds))
+        Self(Some(Arc::new(holds)))
+    }
+
+    /// Whether anything goes.
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(crate) fn check(&self, file: Option<&StoredFile>) -> Result<(), FilesError> {
-        if (self.0)(file.map(|file| file.version)) {
+        let holds = self.0.as_ref();
+        if holds.is_none_or(|holds| holds(file.map(|file| file.version))) {
             Ok(())
         } else {
             Err(FilesError::ConditionFailed)
@@ -112,6 +122,7 @@ impl Files {
             engine,
             blobs,
             options,
+            turns: Turns::default(),
         }))
     }
 
@@ -124,6 +135,10 @@ impl Files {
         &self.0.engine
     }
 
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.0.blobs
     }
@@ -134,7 +149,9 @@ impl Files {
     /// If the caller may not read it, whether or not it is there; or the store cannot read.
     pub fn get(&self, caller: &Caller, name: &FileName) -> Result<Option<StoredFile>, FilesError> {
         let found = self.find(name)?;
-        let _ = self.judge(caller, FileMethod::Get, name, found.as_ref(), None)?;
+        if !self.bucket(name.bucket())?.public_read {
+            let _ = self.judge(caller, FileMethod::Get, name, found.as_ref(), None)?;
+        }
         Ok(found)
     }
 
@@ -194,15 +211,17 @@ impl Files {
             let permit = self.judge(caller, FileMethod::Delete, name, before.as_ref(), None)?;
             guard.check(before.as_ref())?;
             let Some(before) = before else { return Ok(false) };
+            let mut writes = vec![
+                Write {
+                    path: name.document()?,
+                    kind: WriteKind::Delete,
+                    precondition: Precondition::Version(before.version),
+                },
+                key_write(&before.record.key, name, Some(self.engine().now()))?,
+            ];
+            writes.extend(self.account_for([&before.record], [])?);
             let body = CommitBody {
-                writes: vec![
-                    Write {
-                        path: name.document()?,
-                        kind: WriteKind::Delete,
-                        precondition: Precondition::Version(before.version),
-                    },
-                    key_write(&before.record.key, name, Some(self.engine().now()))?,
-                ],
+                writes,
                 ..CommitBody::default()
             };
             match self.engine().commit_with_permit(permit, body).await {
@@ -228,7 +247,7 @@ impl Files {
         }))
     }
 
-    fn judge(
+    pub(crate) fn judge(
         &self,
         caller: &Caller,
         method: FileMethod,
@@ -237,14 +256,17 @@ impl Files {
         after: Option<&StoredFile>,
     ) -> Result<FilePermit, FilesError> {
         let (before, after) = (before.map(StoredFile::to_rules), after.map(StoredFile::to_rules));
-        Ok(self.engine().file_judge(caller, name.bucket().as_str())?.decide(FileOperation {
-            method,
-            bucket: name.bucket().as_str(),
-            name: name.name(),
-            before: before.as_ref(),
-            after: after.as_ref(),
-            unknown: &[],
-        })?)
+        Ok(self
+            .engine()
+            .file_judge(caller, name.bucket().as_str())?
+            .decide(FileOperation {
+                method,
+                bucket: name.bucket().as_str(),
+                name: name.name(),
+                before: before.as_ref(),
+                after: after.as_ref(),
+                unknown: &[],
+            })?)
     }
 
     /// Writes a file's document in the place of the one that was judged, if that and all that the judgement looked up is

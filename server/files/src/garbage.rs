@@ -1,4 +1,4 @@
-//! Collecting bytes that are of no more use: those of uploads that came to nothing, and those of files that were
+//! Collecting bytes that are of no more use: those of uploads that came to nothing or were given up, and those of files that were
 //! overwritten or deleted longer ago than the past reaches back.
 
 use andiron_engine::{Caller, StoredDocument};
@@ -8,6 +8,7 @@ use andiron_protocol::{
 use futures_util::StreamExt as _;
 
 use crate::files::{KEYS, key_path};
+use crate::resumable::upload_of_part;
 use crate::{Files, FilesError};
 
 /// Keys that are collected before the next are looked for.
@@ -22,7 +23,8 @@ impl Files {
         let now = self.engine().now().as_micros();
         let before =
             |age: std::time::Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-        let mut collected = self
+        let mut collected = self.collect_uploads().await?;
+        collected += self
             .collect_unused(before(self.options().history_age_max))
             .await?;
         collected += self
@@ -80,9 +82,13 @@ impl Files {
             if written_micros >= until_micros {
                 continue;
             }
-            // What has no name of ours is none of ours.
-            let Ok(path) = key_path(&key) else { continue };
-            if key.len() != KEY_CHARS || self.engine().get(&Caller::System, &path)?.is_some() {
+            let path = match upload_of_part(&key) {
+                Some(upload) => upload.document()?,
+                None if key.len() == KEY_CHARS => key_path(&key)?,
+                // What has no name of ours is none of ours.
+                None => continue,
+            };
+            if self.engine().get(&Caller::System, &path)?.is_some() {
                 continue;
             }
             self.blobs().delete(&key).await?;

@@ -8,22 +8,36 @@
 //! Deliberately absent: HTTP, and what a browser may do with a file beyond [`ContentType::is_inert`].
 
 mod blobs;
+mod buckets;
 mod content_type;
 mod error;
+mod fields;
 mod files;
 mod garbage;
+mod links;
 mod list;
 mod name;
 mod options;
 mod record;
+mod resumable;
+mod transfer;
 mod upload;
+mod usage;
 
 pub use blobs::{Blobs, ByteStream};
+pub use buckets::{Bucket, BucketList, BucketSettings, TypePattern, VariantPolicy};
 pub use content_type::{ContentType, SNIFFED_BYTES};
 pub use error::FilesError;
 pub use files::{Files, Guard, MetadataChange, Published, StoredFile};
+pub use links::{LINK_SECONDS_MAX, LinkGrant, LinkMethod};
 pub use list::{ListQuery, Listing};
 pub use name::{BucketName, FileName, NAME_BYTES_MAX};
 pub use options::FilesOptions;
 pub use record::{FileRecord, FileSettings, METADATA_BYTES_MAX};
+pub use resumable::{
+    CONCATENATED_MAX, Checksum, ChecksumAlgorithm, Continuation, PART_BYTES_MAX, PARTS_MAX, Progress,
+    ResumableRequest, ResumableUpload, UploadId,
+};
+pub use transfer::{DELETED_MAX, Transfer};
 pub use upload::{Digests, Upload, UploadRequest};
+pub use usage::Usage;

@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
+use crate::BucketList;
+
 /// Limits of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesOptions {
     /// Bytes of one file. Default 5 GiB.
     pub file_bytes_max: u64,
+    /// Bytes of all files that one account has uploaded. Default no limit.
+    pub account_bytes_max: Option<u64>,
+    /// What is said of buckets. Default nothing of any.
+    pub buckets: BucketList,
     /// How long the bytes of overwritten and deleted files are kept: as long as the change log. Default 7 days.
     pub history_age_max: Duration,
     /// How old bytes must be that no file names before they are taken for the rest of an upload that came to nothing.
     /// Default 24 h.
     pub orphan_age_min: Duration,
+    /// How long an upload in several requests is kept that nobody goes on with. Default 24 h.
+    pub upload_idle_max: Duration,
+    /// Uploads that a caller may have begun and not finished; callers without an account have them together.
+    /// Administrators are free of it. Default 200.
+    pub uploads_unfinished_max: u32,
     /// Files that one page of a list may look at to find those that the caller may see. Default 20,000.
     pub list_examined_max: usize,
 }
@@ -20,8 +31,12 @@ impl Default for FilesOptions {
     fn default() -> Self {
         Self {
             file_bytes_max: 5 << 30,
+            account_bytes_max: None,
+            buckets: BucketList::new(),
             history_age_max: Duration::from_secs(7 * 24 * 3600),
             orphan_age_min: Duration::from_secs(24 * 3600),
+            upload_idle_max: Duration::from_secs(24 * 3600),
+            uploads_unfinished_max: 200,
             list_examined_max: 20_000,
         }
     }

@@ -4,6 +4,7 @@ use andiron_protocol::{InputError, Map, Timestamp, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::fields::Fields;
 use crate::{ContentType, FileName, FilesError};
 
 /// Bytes of the names and values of one file's own metadata.
@@ -97,6 +98,8 @@ pub struct FileRecord {
     pub sha256: [u8; 32],
     /// The checksum of the bytes.
     pub crc32c: u32,
+    /// The account that uploaded it, if one did: whose quota it counts to.
+    pub account: Option<String>,
     /// What the bytes themselves say that they are; empty if nothing.
     pub(crate) sniffed: String,
     /// Where the bytes are.
@@ -112,6 +115,9 @@ impl FileRecord {
         put("sha256", Value::from(STANDARD.encode(self.sha256).as_str()));
         put("sniffed", Value::from(self.sniffed.as_str()));
         put("key", Value::from(self.key.as_str()));
+        if let Some(account) = &self.account {
+            put("account", Value::from(account.as_str()));
+        }
         map
     }
 
@@ -151,56 +157,23 @@ impl FileRecord {
 
     /// Reads a file's document.
     pub(crate) fn from_map(map: &Map, name: FileName) -> Result<Self, FilesError> {
-        let damaged =
-            |field: &str| FilesError::Internal(format!("the document of `{name}` has no good `{field}`"));
-        let text = |field: &str| match map.get(field) {
-            Some(Value::String(text)) => Some(text.clone()),
-            _ => None,
-        };
-        let integer = |field: &str| match map.get(field) {
-            Some(Value::Integer(integer)) => Ok(*integer),
-            _ => Err(damaged(field)),
-        };
-        let time = |field: &str| match map.get(field) {
-            Some(Value::Timestamp(time)) => Ok(*time),
-            _ => Err(damaged(field)),
-        };
-        let bytes = |field: &str| {
-            text(field)
-                .and_then(|text| STANDARD.decode(text).ok())
-                .ok_or_else(|| damaged(field))
-        };
-        let metadata = match map.get("metadata") {
-            Some(Value::Map(map)) => map
-                .iter()
-                .filter_map(|(name, value)| match value {
-                    Value::String(value) => Some((name.clone(), value.clone())),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
-        };
+        let fields = Fields::new(map, &name);
         Ok(Self {
-            size: u64::try_from(integer("size")?).map_err(|_| damaged("size"))?,
-            content_type: text("contentType")
-                .and_then(|text| ContentType::parse(&text).ok())
-                .ok_or_else(|| damaged("contentType"))?,
-            settings: FileSettings {
-                cache_control: text("cacheControl"),
-                content_disposition: text("contentDisposition"),
-                content_encoding: text("contentEncoding"),
-                content_language: text("contentLanguage"),
-                metadata,
-            },
-            generation: integer("generation")?,
-            metageneration: integer("metageneration")?,
-            time_created: time("timeCreated")?,
-            updated: time("updated")?,
-            md5: bytes("md5Hash")?.try_into().map_err(|_| damaged("md5Hash"))?,
-            sha256: bytes("sha256")?.try_into().map_err(|_| damaged("sha256"))?,
-            crc32c: u32::from_be_bytes(bytes("crc32c")?.try_into().map_err(|_| damaged("crc32c"))?),
-            sniffed: text("sniffed").unwrap_or_default(),
-            key: text("key").ok_or_else(|| damaged("key"))?,
+            size: fields.needed_count("size")?,
+            content_type: fields
+                .content_type("contentType")
+                .ok_or_else(|| fields.damaged("contentType"))?,
+            settings: fields.settings(),
+            generation: fields.integer("generation")?,
+            metageneration: fields.integer("metageneration")?,
+            time_created: fields.time("timeCreated")?,
+            updated: fields.time("updated")?,
+            md5: fields.needed_bytes("md5Hash")?,
+            sha256: fields.needed_bytes("sha256")?,
+            crc32c: u32::from_be_bytes(fields.needed_bytes("crc32c")?),
+            account: fields.text("account"),
+            sniffed: fields.text("sniffed").unwrap_or_default(),
+            key: fields.needed_text("key")?,
             name,
         })
     }
@@ -251,6 +224,7 @@ mod tests {
             md5: [7; 16],
             sha256: [8; 32],
             crc32c: 0xdead_beef,
+            account: Some("alice".to_owned()),
             sniffed: "image/png".to_owned(),
             key: "k".to_owned(),
         };

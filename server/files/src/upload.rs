@@ -1,7 +1,7 @@
 //! Uploads: bytes hashed and written as they come, then published by a commit.
 
 use andiron_engine::{Caller, FileMethod, FileOperation};
-use andiron_protocol::{Map, Value};
+use andiron_protocol::{Map, Value, Write};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
@@ -10,8 +10,11 @@ use sha2::{Digest as _, Sha256};
 use crate::blobs::BlobWriter;
 use crate::content_type::sniff;
 use crate::files::{ATTEMPTS_MAX, Guard, Published, StoredFile, is_conflict, key_write};
+use crate::links::account_of;
 use crate::record::settings_map;
-use crate::{ContentType, FileName, FileRecord, FileSettings, Files, FilesError, SNIFFED_BYTES};
+use crate::{
+    ContentType, FileName, FileRecord, FileSettings, Files, FilesError, LinkGrant, LinkMethod, SNIFFED_BYTES,
+};
 
 /// Metadata that nobody knows before the bytes have come.
 const UNKNOWN_BEFORE: &[&str] = &["md5Hash", "crc32c", "size"];
@@ -41,14 +44,51 @@ pub struct UploadRequest {
     pub guard: Guard,
 }
 
+impl UploadRequest {
+    /// A file of this name, of which nothing is said.
+    pub fn of(name: FileName) -> Self {
+        Self {
+            name,
+            size: None,
+            content_type: None,
+            settings: FileSettings::default(),
+            digests: Digests::default(),
+            guard: Guard::none(),
+        }
+    }
+}
+
 /// An upload under way. What is dropped before it is finished leaves nothing.
 pub struct Upload {
     files: Files,
     caller: Caller,
     request: UploadRequest,
+    bounds: Bounds,
     key: String,
     writer: BlobWriter,
     hashes: Hashes,
+}
+
+/// What holds of an upload beside the rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bounds {
+    /// The account that it counts to.
+    pub(crate) account: Option<String>,
+    /// Bytes of the file.
+    pub(crate) bytes_max: u64,
+    /// The type that a link is bound to.
+    pub(crate) content_type: Option<ContentType>,
+}
+
+impl Bounds {
+    pub(crate) fn check_size(&self, size: u64) -> Result<(), FilesError> {
+        if size > self.bytes_max {
+            return Err(FilesError::TooLarge {
+                bytes_max: self.bytes_max,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// What is computed of bytes as they pass.
@@ -86,39 +126,103 @@ impl Files {
     /// Begins an upload, if the rules let the caller make a file as it is declared.
     ///
     /// # Errors
-    /// If the request is wrong, the rules deny it, or a condition does not hold.
+    /// If the request is wrong, the rules deny it, a condition does not hold, or there is no room.
     pub fn begin_upload(&self, caller: &Caller, mut request: UploadRequest) -> Result<Upload, FilesError> {
+        let bounds = self.bounds(account_of(caller), &request.name, None)?;
+        let _ = self.admit(caller, &mut request, &bounds)?;
+        Ok(self.upload(caller, request, bounds))
+    }
+
+    /// Begins an upload that a link grants. The rules have been asked when it was minted.
+    ///
+    /// # Errors
+    /// If the request is wrong or larger than the link allows, a condition does not hold, or there is no room.
+    pub fn begin_linked_upload(
+        &self,
+        grant: LinkGrant,
+        mut request: UploadRequest,
+    ) -> Result<Upload, FilesError> {
+        debug_assert!(grant.method == LinkMethod::Put && grant.name == request.name);
+        let mut bounds = self.bounds(grant.account, &request.name, grant.bytes_max)?;
+        if let Some(content_type) = grant.content_type {
+            request.content_type = Some(content_type.clone());
+            bounds.content_type = Some(content_type);
+        }
+        let _ = self.admit(&Caller::System, &mut request, &bounds)?;
+        Ok(self.upload(&Caller::System, request, bounds))
+    }
+
+    fn upload(&self, caller: &Caller, request: UploadRequest, bounds: Bounds) -> Upload {
+        let key = self.engine().generate_id();
+        Upload {
+            files: self.clone(),
+            caller: caller.clone(),
+            writer: self.blobs().write(&key),
+            request,
+            bounds,
+            key,
+            hashes: Hashes::new(),
+        }
+    }
+
+    /// What holds of an upload of this name, beside the rules.
+    pub(crate) fn bounds(
+        &self,
+        account: Option<String>,
+        name: &FileName,
+        bytes_max: Option<u64>,
+    ) -> Result<Bounds, FilesError> {
+        let of_bucket = self.bucket(name.bucket())?.file_bytes_max;
+        let limits = [of_bucket, bytes_max].into_iter().flatten();
+        Ok(Bounds {
+            account,
+            bytes_max: limits.fold(self.options().file_bytes_max, u64::min),
+            content_type: None,
+        })
+    }
+
+    /// Says whether a caller may upload a file as it is declared, and gives the file that is there.
+    pub(crate) fn admit(
+        &self,
+        caller: &Caller,
+        request: &mut UploadRequest,
+        bounds: &Bounds,
+    ) -> Result<Option<StoredFile>, FilesError> {
         request.settings.check()?;
-        let bytes_max = self.options().file_bytes_max;
         let before = self.find(&request.name)?;
-        let after = declared_map(&request);
+        let after = declared_map(request);
         let unknown = UNKNOWN_BEFORE
             .iter()
             .filter(|name| !after.contains_key(**name))
             .copied()
             .collect::<Vec<_>>();
+        let bucket = request.name.bucket();
         // The commit judges again, by the rules and documents of that moment.
-        let _ = self.engine().file_judge(caller, request.name.bucket().as_str())?.decide(FileOperation {
-            method: FileMethod::Create,
-            bucket: request.name.bucket().as_str(),
-            name: request.name.name(),
-            before: before.as_ref().map(StoredFile::to_rules).as_ref(),
-            after: Some(&after),
-            unknown: &unknown,
-        })?;
+        let _ = self
+            .engine()
+            .file_judge(caller, bucket.as_str())?
+            .decide(FileOperation {
+                method: FileMethod::Create,
+                bucket: bucket.as_str(),
+                name: request.name.name(),
+                before: before.as_ref().map(StoredFile::to_rules).as_ref(),
+                after: Some(&after),
+                unknown: &unknown,
+            })?;
         request.guard.check(before.as_ref())?;
-        if request.size.is_some_and(|size| size > bytes_max) {
-            return Err(FilesError::TooLarge { bytes_max });
+        let settings = self.bucket(bucket)?;
+        if let Some(content_type) = &request.content_type {
+            settings.check_type(content_type)?;
         }
-        let key = self.engine().generate_id();
-        Ok(Upload {
-            files: self.clone(),
-            caller: caller.clone(),
-            writer: self.blobs().write(&key),
-            request,
-            key,
-            hashes: Hashes::new(),
-        })
+        if let Some(size) = request.size {
+            bounds.check_size(size)?;
+            let in_place_of = before
+                .as_ref()
+                .filter(|before| before.record.account == bounds.account);
+            let more = size.saturating_sub(in_place_of.map_or(0, |before| before.record.size));
+            self.check_room(bucket, &settings, bounds.account.as_deref(), more)?;
+        }
+        Ok(before)
     }
 }
 
@@ -129,10 +233,7 @@ impl Upload {
     /// If they become more than the limit or than was declared, or cannot be written.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), FilesError> {
         self.hashes.update(bytes);
-        let bytes_max = self.files.options().file_bytes_max;
-        if self.hashes.size > bytes_max {
-            return Err(FilesError::TooLarge { bytes_max });
-        }
+        self.bounds.check_size(self.hashes.size)?;
         if self
             .request
             .size
@@ -149,10 +250,16 @@ impl Upload {
     /// If the bytes are not as declared, the rules deny the file that they make, or somebody else was faster and a
     /// condition does not hold any more. Then the file is as it was before.
     pub async fn finish(self) -> Result<Published, FilesError> {
+        self.finish_with(Vec::new()).await
+    }
+
+    /// The same in one commit with other writes. If one of those cannot be made, nothing is published.
+    pub(crate) async fn finish_with(self, others: Vec<Write>) -> Result<Published, FilesError> {
         let Self {
             files,
             caller,
             request,
+            bounds,
             key,
             writer,
             hashes,
@@ -177,6 +284,7 @@ impl Upload {
             name: request.name,
             size: hashes.size,
             content_type: ContentType::resolve(request.content_type.as_ref(), sniffed),
+            account: bounds.account,
             settings: request.settings,
             generation: 0,
             metageneration: 1,
@@ -188,12 +296,21 @@ impl Upload {
             sniffed: sniffed.to_owned(),
             key,
         };
+        if bounds
+            .content_type
+            .is_some_and(|bound| bound != record.content_type)
+        {
+            return Err(FilesError::NotAsDeclared { what: "type" });
+        }
+        files
+            .bucket(record.name.bucket())?
+            .check_type(&record.content_type)?;
         // Asked before the bytes are made to last, which is what takes long.
         let before = files.find(&record.name)?;
         let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
         writer.finish().await?;
         let key = record.key.clone();
-        let published = publish(&files, &caller, record, &request.guard).await;
+        let published = publish(&files, &caller, record, &request.guard, &others).await;
         // After a failure of the store nobody knows what it has: then the bytes stay, and are collected if need be.
         if let Err(error) = &published
             && !matches!(error, FilesError::Engine(error) if !is_refusal(error))
@@ -216,6 +333,7 @@ async fn publish(
     caller: &Caller,
     mut record: FileRecord,
     guard: &Guard,
+    others: &[Write],
 ) -> Result<Published, FilesError> {
     for _ in 0..ATTEMPTS_MAX {
         let before = files.find(&record.name)?;
@@ -232,6 +350,8 @@ async fn publish(
         if let Some(before) = &before {
             writes.push(key_write(&before.record.key, &record.name, Some(now))?);
         }
+        writes.extend(files.account_for(before.as_ref().map(|before| &before.record), [&record])?);
+        writes.extend(others.iter().cloned());
         match files.commit(&record, before.as_ref(), permit, writes).await {
             Ok(version) => {
                 return Ok(Published {
@@ -239,18 +359,26 @@ async fn publish(
                     is_new: before.is_none(),
                 });
             }
-            Err(error) if is_conflict(&error) => {}
+            Err(error) if is_conflict(&error) && !is_about(&error, others) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Err(FilesError::Contended)
 }
 
-fn record_key(record: &FileRecord) -> Result<andiron_protocol::Write, FilesError> {
+/// Whether it is one of these writes that could not be made: trying again would not help.
+fn is_about(error: &andiron_engine::EngineError, writes: &[Write]) -> bool {
+    error
+        .path()
+        .is_some_and(|path| writes.iter().any(|write| write.path == *path))
+}
+
+fn record_key(record: &FileRecord) -> Result<Write, FilesError> {
     key_write(&record.key, &record.name, None)
 }
 
-fn judge_arrived(
+/// Judges a file as it is to be, with all that is known of it.
+pub(crate) fn judge_arrived(
     files: &Files,
     caller: &Caller,
     record: &FileRecord,
@@ -262,18 +390,21 @@ fn judge_arrived(
         after.remove(name);
     }
     let before = before.map(StoredFile::to_rules);
-    Ok(files.engine().file_judge(caller, record.name.bucket().as_str())?.decide(FileOperation {
-        method: FileMethod::Create,
-        bucket: record.name.bucket().as_str(),
-        name: record.name.name(),
-        before: before.as_ref(),
-        after: Some(&after),
-        unknown: &[],
-    })?)
+    Ok(files
+        .engine()
+        .file_judge(caller, record.name.bucket().as_str())?
+        .decide(FileOperation {
+            method: FileMethod::Create,
+            bucket: record.name.bucket().as_str(),
+            name: record.name.name(),
+            before: before.as_ref(),
+            after: Some(&after),
+            unknown: &[],
+        })?)
 }
 
 /// What rules see of a file before its bytes have come.
-fn declared_map(request: &UploadRequest) -> Map {
+pub(crate) fn declared_map(request: &UploadRequest) -> Map {
     let mut map = settings_map(&request.settings);
     map.insert("name".to_owned(), Value::from(request.name.name()));
     map.insert("bucket".to_owned(), Value::from(request.name.bucket().as_str()));

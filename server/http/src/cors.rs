@@ -55,6 +55,14 @@ impl FromStr for CorsOrigin {
     }
 }
 
+impl CorsOrigin {
+    /// Host, and port if one is named: what a request to it has in `Host`.
+    pub(crate) fn authority(&self) -> &str {
+        let origin = self.0.to_str().unwrap_or_default();
+        origin.split_once("://").map_or("", |(_, authority)| authority)
+    }
+}
+
 impl fmt::Display for CorsOrigin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.0.to_str().unwrap_or_default())
@@ -102,7 +110,9 @@ pub(crate) fn preflight_answer() -> Response {
         ),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Andiron-Session, X-CSRF-Token, X-Request-Id",
+            "Accept, Authorization, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Range, \
+             Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, \
+             Upload-Offset, X-Andiron-Session, X-CSRF-Token, X-Request-Id",
         ),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
@@ -122,7 +132,12 @@ pub(crate) fn add_headers(origin: Option<CorsOrigin>, with_cookies: bool, header
         }
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id"),
+            HeaderValue::from_static(
+                "Accept-Ranges, Content-Disposition, Content-Location, Content-Range, ETag, Location, Repr-Digest, \
+                 Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, \
+                 Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, \
+                 WWW-Authenticate, X-Request-Id",
+            ),
         );
     }
 }

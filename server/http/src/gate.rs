@@ -31,7 +31,7 @@ use crate::compression::compress;
 use crate::metrics::{RouteMetrics, method_index, method_name};
 use crate::problem::ApiError;
 use crate::request_id::{RequestId, X_REQUEST_ID};
-use crate::{cors, security_headers, session_cookies};
+use crate::{cors, files_host, security_headers, session_cookies};
 
 /// The gate of one route.
 #[derive(Clone)]
@@ -196,6 +196,9 @@ impl Gate {
                 let error = ApiError::invalid("a request has one `Host` header").in_field("Host");
                 return Err(error.ending_connection());
             }
+        }
+        if self.source == CallerSource::Header {
+            files_host::check(&self.app.options, self.route.route(), request)?;
         }
         let caller = caller::authenticate(self.source, &self.app, request)?;
         let admitted = Admitted {

@@ -20,6 +20,7 @@ mod client;
 mod compression;
 mod conditional;
 mod cors;
+mod files_host;
 mod gate;
 mod idempotency_key;
 mod live;

@@ -105,6 +105,8 @@ fn document() -> OpenApi {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [
+        &mut item.options,
+        &mut item.head,
         &mut item.get,
         &mut item.post,
         &mut item.put,

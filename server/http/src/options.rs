@@ -53,6 +53,9 @@ pub struct HttpOptions {
     pub cors_origins: Vec<CorsOrigin>,
     /// Whether browsers may have their sessions in cookies. Default false.
     pub session_cookies: bool,
+    /// Where files are read and nothing else is answered, as in `https://files.example.org`: an origin of their own, so that
+    /// nothing in them is part of the app's. Files are not read at any other host then. Default none.
+    pub files_origin: Option<CorsOrigin>,
     /// Proxies that are believed when they say for whom they forward (`X-Forwarded-For`). Default none.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Whether everybody is told where and why the rules deny something, and not administrators alone: for development.
@@ -99,6 +102,7 @@ impl Default for HttpOptions {
             compression: true,
             cors_origins: Vec::new(),
             session_cookies: false,
+            files_origin: None,
             trusted_proxies: Vec::new(),
             shows_denials: false,
             metrics_access: MetricsAccess::default(),

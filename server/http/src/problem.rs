@@ -258,6 +258,11 @@ fn of_store(error: &StoreError, code: ErrorCode) -> ApiError {
     }
 }
 
+/// What tus has for bytes that are not those of their checksum.
+fn checksum_mismatch() -> StatusCode {
+    StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
 impl From<FilesError> for ApiError {
     fn from(error: FilesError) -> Self {
         let detail = error.to_string();
@@ -268,6 +273,27 @@ impl From<FilesError> for ApiError {
             FilesError::ConditionFailed => Self::precondition_failed(detail),
             FilesError::TooLarge { .. } => Self::new(ErrorCode::PayloadTooLarge, detail),
             FilesError::NotAsDeclared { .. } => Self::invalid(detail),
+            FilesError::QuotaExceeded { .. } => {
+                Self::new(ErrorCode::ResourceExhausted, detail).with_status(StatusCode::INSUFFICIENT_STORAGE)
+            }
+            FilesError::TypeNotAllowed { .. } => {
+                Self::invalid(detail).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            }
+            FilesError::BucketDeclared(_) => Self::new(ErrorCode::FailedPrecondition, detail),
+            FilesError::LinkInvalid => Self::new(ErrorCode::PermissionDenied, detail),
+            FilesError::NoSuchUpload => Self::not_found(detail),
+            FilesError::UploadExpired => Self::not_found(detail).with_status(StatusCode::GONE),
+            FilesError::OtherOffset { .. } => Self::new(ErrorCode::Aborted, detail).in_field("Upload-Offset"),
+            FilesError::UploadBusy => Self::new(ErrorCode::Aborted, detail).with_status(StatusCode::LOCKED),
+            FilesError::TooManyUploads { .. } => {
+                Self::new(ErrorCode::ResourceExhausted, detail).retry_after(RETRY_AFTER_SECONDS)
+            }
+            FilesError::ChecksumDiffers => Self::invalid(detail)
+                .with_status(checksum_mismatch())
+                .in_field("Upload-Checksum"),
+            FilesError::NotPartial(_) => {
+                Self::new(ErrorCode::FailedPrecondition, detail).in_field("Upload-Concat")
+            }
             FilesError::ListTooCostly { .. } => Self::new(ErrorCode::ResourceExhausted, detail),
             FilesError::Contended => Self::new(ErrorCode::Aborted, detail),
             FilesError::StorageFull => {

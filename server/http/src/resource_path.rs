@@ -103,13 +103,18 @@ pub(crate) fn decode_percent(encoded: &[u8]) -> Option<Vec<u8>> {
 
 /// The URL path of a document.
 pub(crate) fn document_url(path: &DocumentPath) -> String {
+    format!("{DOCS_PREFIX}{}", encode_segments(path.as_str()))
+}
+
+/// Encodes a path segment by segment.
+pub(crate) fn encode_segments(path: &str) -> impl std::fmt::Display {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'.')
         .remove(b'_')
         .remove(b'~')
         .remove(b'/');
-    format!("{DOCS_PREFIX}{}", utf8_percent_encode(path.as_str(), ENCODED))
+    utf8_percent_encode(path, ENCODED)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod live;
 mod query;
 mod reference;
 mod well_known;
+mod uploads;
 
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
@@ -46,9 +47,15 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
             files::read::read,
             files::upload::upload,
             files::change::change,
-            files::change::delete
+            files::change::delete,
+            files::action::act
         ),
-        routes!(files::list::list),
+        routes!(files::list::list, files::form::post),
+        routes!(files::buckets::list),
+        routes!(files::buckets::set, files::buckets::unset),
+        routes!(files::buckets::revoke_links),
+        routes!(uploads::options, uploads::create),
+        routes!(uploads::status, uploads::proceed, uploads::terminate),
         routes!(admin::keys::list_keys, admin::keys::create_key),
         routes!(admin::keys::revoke_key),
         routes!(admin::server::list_indexes),

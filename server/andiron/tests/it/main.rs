@@ -11,6 +11,8 @@ mod remote;
 mod rules_commands;
 mod serve;
 mod transfer;
+#[cfg(feature = "foreign-clients")]
+mod uploads_tus;
 mod walk_through;
 
 use std::path::Path;

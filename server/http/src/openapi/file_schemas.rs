@@ -89,3 +89,176 @@ pub(crate) struct FileChange {
     #[schema(required = false)]
     metadata: BTreeMap<String, Option<String>>,
 }
+
+/// One thing to do with a file.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct FileAction {
+    /// Where to copy it.
+    #[schema(required = false, nullable = false)]
+    copy: Option<FileTarget>,
+    /// Where to move it.
+    #[schema(required = false, nullable = false, rename = "move")]
+    moved: Option<FileTarget>,
+    /// What a link to it is to be good for.
+    #[schema(required = false, nullable = false)]
+    link: Option<FileLinkRequest>,
+}
+
+/// The place of a file.
+#[derive(ToSchema)]
+pub(crate) struct FileTarget {
+    /// Bucket and name.
+    #[schema(example = "main/photos/copy.png")]
+    to: String,
+}
+
+/// What a link is to be good for.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct FileLinkRequest {
+    /// `GET`, to read, or `PUT`, to upload.
+    #[schema(required = false, nullable = false, example = "GET")]
+    method: Option<String>,
+    /// For how many seconds it holds: 900 by default, at most a week.
+    #[schema(required = false, nullable = false)]
+    expires_in: Option<u32>,
+    /// To upload: how many bytes at most.
+    #[schema(required = false, nullable = false)]
+    size: Option<u64>,
+    /// To upload: what kind of bytes they have to be.
+    #[schema(required = false, nullable = false)]
+    content_type: Option<String>,
+    /// To read: what the download is to be called.
+    #[schema(required = false, nullable = false)]
+    file_name: Option<String>,
+    /// To read an image: which variant, as in `width=200&height=200&fit=cover`.
+    #[schema(required = false, nullable = false)]
+    variant: Option<String>,
+}
+
+/// A link.
+#[derive(ToSchema)]
+pub(crate) struct FileLink {
+    /// The URL; its path alone unless files have a host of their own.
+    #[schema(example = "/api/v1/files/main/photos/cat.png?link=…")]
+    url: String,
+    /// What it is good for.
+    #[schema(example = "GET")]
+    method: String,
+    /// Until when.
+    #[schema(format = "date-time")]
+    expires: String,
+}
+
+/// What comes of acting on a file.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "never made")]
+pub(crate) enum FileActedOn {
+    /// A link was made.
+    Link(FileLink),
+    /// It was copied or moved over this file.
+    File(File),
+}
+
+/// A form with files.
+#[derive(ToSchema)]
+pub(crate) struct FileForm {
+    /// What the names of files begin with that have none of their own.
+    #[schema(required = false, nullable = false, example = "photos/")]
+    prefix: Option<String>,
+    /// The name of the file that follows.
+    #[schema(required = false, nullable = false)]
+    name: Option<String>,
+    /// The file.
+    #[schema(format = "binary")]
+    file: String,
+}
+
+/// Files that are to be deleted.
+#[derive(ToSchema)]
+pub(crate) struct FileDeletion {
+    /// Their names in the bucket.
+    #[schema(example = json!(["a.png", "b.png"]))]
+    delete: Vec<String>,
+}
+
+/// How many files were deleted.
+#[derive(ToSchema)]
+pub(crate) struct FilesDeleted {
+    /// Those that were there.
+    deleted: u32,
+}
+
+/// Files that were uploaded.
+#[derive(ToSchema)]
+pub(crate) struct FilesUploaded {
+    /// In the order of the form.
+    files: Vec<File>,
+}
+
+/// What is said of a bucket.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct BucketSettings {
+    /// Whether everybody may read its files by their names, whatever the rules say.
+    #[schema(required = false)]
+    public_read: bool,
+    /// Bytes of one file.
+    file_bytes: Option<u64>,
+    /// Bytes of all its files.
+    bytes: Option<u64>,
+    /// Bytes of those that one account has uploaded.
+    account_bytes: Option<u64>,
+    /// The types that it takes, as in `image/png` and `image/*`; all if there are none.
+    #[schema(required = false)]
+    types: Vec<String>,
+    /// Whether every variant of an image is made, and not presets and signed ones alone.
+    #[schema(required = false)]
+    free_variants: bool,
+}
+
+/// A bucket.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Bucket {
+    /// Its name.
+    #[schema(example = "avatars")]
+    name: String,
+    /// Whether the project's configuration says all this, and not an administrator.
+    is_declared: bool,
+    /// Whether everybody may read its files.
+    public_read: bool,
+    /// Bytes of one file.
+    #[schema(required)]
+    file_bytes: Option<u64>,
+    /// Bytes of all its files.
+    #[schema(required)]
+    bytes: Option<u64>,
+    /// Bytes of those that one account has uploaded.
+    #[schema(required)]
+    account_bytes: Option<u64>,
+    /// The types that it takes.
+    types: Vec<String>,
+    /// Whether every variant of an image is made.
+    free_variants: bool,
+    /// What it has.
+    usage: BucketUsage,
+}
+
+/// What a bucket has.
+#[derive(ToSchema)]
+pub(crate) struct BucketUsage {
+    /// Files.
+    files: u64,
+    /// Their bytes.
+    bytes: u64,
+}
+
+/// Buckets.
+#[derive(ToSchema)]
+pub(crate) struct Buckets {
+    /// By their names.
+    buckets: Vec<Bucket>,
+}

@@ -14,7 +14,7 @@ use super::ordered_json::Json;
 
 const STYLE: &str = include_str!("page.css");
 /// The methods that operations have, in the order in which they are shown.
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const METHODS: [&str; 7] = ["options", "head", "get", "post", "put", "patch", "delete"];
 /// Where the examples are sent to.
 const EXAMPLE_SERVER: &str = "http://127.0.0.1:8750";
 
@@ -248,7 +248,9 @@ impl Operation<'_> {
         let mut command = "curl".to_owned();
         // What curl does by itself: GET, and POST where there is a body.
         let is_implied = self.method == "get" || (self.method == "post" && !body.is_null());
-        if !is_implied {
+        if self.method == "head" {
+            command.push_str(" -I");
+        } else if !is_implied {
             let _ = write!(command, " -X {}", self.method.to_uppercase());
         }
         if !self.is_open() {

@@ -3,7 +3,10 @@
 //! A handler reads names, conditions and headers here and asks `andiron-files`, which asks the rules. What a browser may do
 //! with what it gets is decided in `serving`.
 
+pub(crate) mod action;
+pub(crate) mod buckets;
 pub(crate) mod change;
+pub(crate) mod form;
 pub(crate) mod list;
 mod range;
 pub(crate) mod read;
@@ -21,7 +24,7 @@ use serde_json::{Value, json};
 use crate::answer;
 use crate::conditional::Conditions;
 use crate::problem::ApiError;
-use crate::resource_path::decode_segments;
+use crate::resource_path::{decode_segments, encode_segments};
 
 /// What stands before a bucket's name in a URL.
 const FILES_PREFIX: &str = "/api/v1/files/";
@@ -35,9 +38,18 @@ fn file_name(url_path: &str) -> Result<FileName, InputError> {
     FileName::new(bucket.parse()?, name)
 }
 
+/// The URL path of a file.
+pub(super) fn file_url(name: &FileName) -> String {
+    let path = format!("{}/{}", name.bucket(), name.name());
+    format!("{FILES_PREFIX}{}", encode_segments(&path))
+}
+
 /// What a request's conditions demand of the file that is there.
-fn guard(headers: &HeaderMap) -> Result<Guard, InputError> {
+pub(super) fn guard(headers: &HeaderMap) -> Result<Guard, InputError> {
     let conditions = Conditions::read(headers)?;
+    if conditions.is_empty() {
+        return Ok(Guard::none());
+    }
     Ok(Guard::new(move |version| conditions.allow_write(version)))
 }
 

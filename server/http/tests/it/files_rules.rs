@@ -29,7 +29,7 @@ service firebase.storage { match /b/{bucket}/o {
   match /shown/{name} { allow get, list: if resource.metadata.shown == 'yes'; }
 } }";
 
-async fn server(rules: Option<&str>) -> Server {
+pub(crate) async fn server(rules: Option<&str>) -> Server {
     let server = Server::start().await;
     if let Some(rules) = rules {
         let program = Program::single(Source::new("storage.rules", rules).unwrap());

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use andiron_testkit::{Answer, Api, TestServer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -189,11 +191,19 @@ const OPERATIONS: &[Operation] = operations! {
     "change of a file" "PATCH" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({"metadata": {"n": "1"}}));
     "deletion of a file" "DELETE" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}"));
     "deletion of a file if it is there" "DELETE" FILE, Owner, |path, _| ask(format!("/api/v1/files/main/{path}")).header("if-match", "*");
+    "link to a file" "POST" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({"link": {}}));
+    "link to upload a file" "POST" FILE, Admins, |path, _| send(format!("/api/v1/files/main/{path}"), json!({"link": {"method": "PUT", "size": 1}}));
+    "copy of a file" "POST" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({"copy": {"to": format!("main/{path}-copy")}}));
+    "copy over a file" "POST" FILE, Admins, |path, _| send("/api/v1/files/main/notes/public", json!({"copy": {"to": format!("main/{path}")}}));
+    "move of a file" "POST" FILE, Owner, |path, _| send(format!("/api/v1/files/main/{path}"), json!({"move": {"to": format!("main/{path}-moved")}}));
+    "deletion of several files" "POST" FILES, Owner, |path, _| send(FILES.replace("{bucket}", "main"), json!({"delete": [path]}));
     "listen to a document" "GET" LISTEN, Owner, |path, _| ask(format!("/api/v1/listen?doc={path}"));
     "listen to a query" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?from=notes");
     "listen to a query by the secret" "GET" LISTEN, Seen, |_, _| ask(format!("/api/v1/listen?from=notes&filter=secret%20%3D%3D%20%22{SECRET}%22"));
     "listen to a window" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?from=notes&orderBy=-secret&limit=1000&select=secret");
     "listen to a group" "GET" LISTEN, Seen, |_, _| ask("/api/v1/listen?group=notes");
+    "change feed" "GET" "/api/v1/changes", Admins, |_, _| ask("/api/v1/changes?after=0&wait=0");
+    "change feed of a collection" "GET" "/api/v1/changes", Admins, |_, _| ask("/api/v1/changes?after=0&wait=0&collections=notes");
     "collections" "GET" "/api/v1/collections", Admins, |_, _| ask("/api/v1/collections?all=true");
     "collections under a document" "GET" "/api/v1/collections/{path}", Admins, |path, _| ask(format!("/api/v1/collections/{path}"));
     "metrics" "GET" "/metrics", Admins, |_, _| ask("/metrics");
@@ -210,6 +220,8 @@ const OPEN: [&str; 6] = [
 ];
 /// The socket, which tells what a listen tells, and the tickets, which tell nothing: tried with what they are for.
 const OF_LISTENS: [&str; 2] = ["/api/v1/listen/tickets", "/api/v1/live"];
+/// Uploads in several requests, which are their makers': tried by a test of their own.
+const OF_UPLOADS: &str = "/api/v1/uploads";
 /// Calls of people about their own accounts, tried beside the accounts.
 const OF_ACCOUNTS: &str = "/api/v1/auth/";
 /// Calls of administrators: all of them are tried, with the document's own examples.
@@ -257,6 +269,10 @@ impl World {
         let [owner, other, admin] = <[_; 3]>::try_from(callers).unwrap();
         let public = json!({"owner": "nobody", "public": true, "secret": "none"});
         key.put("/api/v1/docs/notes/public", &public).await.expect(201);
+        let file = Some(String::new());
+        key.request(Method::PUT, "/api/v1/files/main/notes/public", &[], file)
+            .await
+            .expect(201);
         Self {
             server,
             owner,
@@ -453,6 +469,55 @@ async fn a_retry_with_somebody_elses_key_is_judged_for_itself() {
 }
 
 #[tokio::test]
+async fn an_upload_in_several_requests_is_for_those_who_may_upload_and_goes_on_by_its_maker() {
+    let world = World::new().await;
+    let encode = |text: &str| STANDARD.encode(text);
+    for kind in Kind::ALL {
+        let path = world.note(&format!("{kind:?}")).await;
+        let metadata = format!(
+            "bucket {},name {},owner {}",
+            encode("main"),
+            encode(&path),
+            encode(&world.owner.0)
+        );
+        let create = ask(OF_UPLOADS)
+            .header("tus-resumable", "1.0.0")
+            .header("upload-length", "3")
+            .header("upload-metadata", metadata);
+        let caller = world.caller(kind);
+        let created = world.make(&caller, "POST", create).await;
+        if kind != Kind::Owner && !kind.passes_every_rule() {
+            assert_eq!(created.status, 403, "{kind:?}: {}", created.text());
+            continue;
+        }
+        let url = created.expect(201).headers["location"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        for other in Kind::ALL {
+            for method in ["HEAD", "PATCH", "DELETE"] {
+                let go_on = ask(&url)
+                    .header("tus-resumable", "1.0.0")
+                    .header("content-type", "application/offset+octet-stream")
+                    // At no offset that it has: who is let in is told that.
+                    .header("upload-offset", "1");
+                let is_let_in = other == kind || other.passes_every_rule();
+                if is_let_in && method == "DELETE" {
+                    continue;
+                }
+                let answer = world.make(&world.caller(other), method, go_on).await;
+                let expected = match (is_let_in, method) {
+                    (false, _) => 404,
+                    (true, "HEAD") => 200,
+                    (true, _) => 409,
+                };
+                assert_eq!(answer.status, expected, "{method} of {kind:?}'s by {other:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn administration_is_for_administrators_on_every_route() {
     let world = World::new().await;
     let document = world
@@ -470,7 +535,8 @@ async fn administration_is_for_administrators_on_every_route() {
         let target = route
             .replace("{key}", "none")
             .replace("{uid}", "none")
-            .replace("{revision}", "1");
+            .replace("{revision}", "1")
+            .replace("{bucket}", "none");
         assert!(
             !target.contains('{'),
             "{route} has a part that this test does not know"
@@ -519,6 +585,7 @@ async fn every_route_is_in_a_table() {
         let is_tried = tried.contains(&(method.as_str(), route.as_str()));
         let is_elsewhere = route.starts_with(OF_ACCOUNTS)
             || route.starts_with(OF_ADMINISTRATION)
+            || route.starts_with(OF_UPLOADS)
             || OF_LISTENS.contains(&route.as_str())
             || OPEN.contains(&route.as_str());
         assert!(

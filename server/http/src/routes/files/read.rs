@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use andiron_files::{Files, FilesError, StoredFile};
+use andiron_files::{Files, FilesError, LinkMethod, StoredFile};
 use andiron_protocol::ErrorCode;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -54,6 +54,7 @@ const BOUNDARY_BYTES: usize = 16;
         ("bucket" = String, Path, description = "The bucket", example = "main"),
         ("name" = String, Path, description = "The file's name, each segment percent-encoded", example = "photos/cat.png"),
         ("metadata" = Option<bool>, Query, description = "Answer with the metadata in the place of the bytes", nullable = false),
+        ("link" = Option<String>, Query, description = "The token of a link to read, which no credentials go with", nullable = false),
         ("Range" = Option<String>, Header, description = "The bytes to answer with, as in `bytes=0-1023`", nullable = false),
         ("If-Range" = Option<String>, Header, description = "The `ETag` of the parts that the client has: of another file it gets the whole", nullable = false),
         ("If-None-Match" = Option<String>, Header, description = "Versions in quotes, or `*`; 304 if the file is at one of them", nullable = false),
@@ -74,12 +75,23 @@ pub(crate) async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let name = file_name(request.uri().path())?;
-    let parameters = Parameters::read(request.uri().query(), &["metadata"])?;
+    let parameters = Parameters::read(request.uri().query(), &["metadata", "link"])?;
     let wants_metadata = parameters.flag("metadata")?;
     let conditions = Conditions::read(request.headers())?;
-    let Some(file) = app.files.get(&caller, &name)? else {
+    let link = match parameters.get("link") {
+        Some(token) => Some(app.files.open_link(token, LinkMethod::Get, &name)?),
+        None => None,
+    };
+    let file = match &link {
+        Some(link) => app.files.get_by_link(link)?,
+        None => app.files.get(&caller, &name)?,
+    };
+    let Some(mut file) = file else {
         return Err(not_found(&name));
     };
+    if let Some(name) = link.and_then(|link| link.download_name) {
+        file.record.settings.content_disposition = Some(serving::download_as(&name));
+    }
     match judge(&conditions, &file, request.headers()) {
         ReadVerdict::Answer => {}
         ReadVerdict::NotModified => {

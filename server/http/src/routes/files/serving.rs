@@ -158,6 +158,11 @@ fn named_disposition(kind: &str, name: &str) -> String {
     disposition
 }
 
+/// The wish that a file be a download of this name.
+pub(super) fn download_as(name: &str) -> String {
+    format!("attachment; filename=\"{}\"", name.replace('"', "'"))
+}
+
 /// The file name in a stored `Content-Disposition`.
 fn wished_name(disposition: &str) -> Option<String> {
     let (_, rest) = disposition.split_once("filename=")?;

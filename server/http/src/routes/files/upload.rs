@@ -1,6 +1,6 @@
 //! `PUT` of a file: bytes streamed into the storage as they come.
 
-use andiron_files::{ContentType, Digests, FileSettings, UploadRequest};
+use andiron_files::{ContentType, Digests, FileSettings, LinkMethod, UploadRequest};
 use andiron_protocol::InputError;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -46,6 +46,7 @@ const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
     params(
         ("bucket" = String, Path, description = "The bucket", example = "main"),
         ("name" = String, Path, description = "The file's name, each segment percent-encoded", example = "photos/cat.png"),
+        ("link" = Option<String>, Query, description = "The token of a link to upload, which no credentials go with", nullable = false),
         ("If-None-Match" = Option<String>, Header, description = "`*` uploads only if there is no such file", nullable = false),
         ("If-Match" = Option<String>, Header, description = "Overwrites only these versions, or with `*` only what is there", nullable = false),
         ("Content-Digest" = Option<String>, Header, description = "`sha-256=:…:` of the bytes", nullable = false),
@@ -68,8 +69,15 @@ pub(crate) async fn upload(
 ) -> Result<Response, ApiError> {
     let (parts, mut body) = request.into_parts();
     let waits = parts.headers.contains_key(EXPECT);
-    let begun = begin(&parts.uri, &parts.headers, body.size_hint().exact())
-        .and_then(|request| Ok(app.files.begin_upload(&caller, request)?));
+    let begun = begin(&parts.uri, &parts.headers, body.size_hint().exact()).and_then(|(request, link)| {
+        Ok(match link {
+            Some(token) => {
+                let grant = app.files.open_link(&token, LinkMethod::Put, &request.name)?;
+                app.files.begin_linked_upload(grant, request)?
+            }
+            None => app.files.begin_upload(&caller, request)?,
+        })
+    });
     let mut upload = match begun {
         Ok(upload) => upload,
         Err(error) => {
@@ -100,9 +108,16 @@ pub(crate) async fn upload(
     Ok(response)
 }
 
-fn begin(uri: &axum::http::Uri, headers: &HeaderMap, size: Option<u64>) -> Result<UploadRequest, ApiError> {
+/// What is to be uploaded, and the link by which it may be, if there is one.
+fn begin(
+    uri: &axum::http::Uri,
+    headers: &HeaderMap,
+    size: Option<u64>,
+) -> Result<(UploadRequest, Option<String>), ApiError> {
     debug_assert!(uri.path().starts_with(FILES_PREFIX));
-    Parameters::read(uri.query(), &[])?;
+    let link = Parameters::read(uri.query(), &["link"])?
+        .get("link")
+        .map(ToOwned::to_owned);
     let name = file_name(uri.path())?;
     if headers.contains_key(CONTENT_RANGE) {
         return Err(
@@ -113,7 +128,7 @@ fn begin(uri: &axum::http::Uri, headers: &HeaderMap, size: Option<u64>) -> Resul
     let content_type = text(headers, &CONTENT_TYPE)?
         .map(|text| ContentType::parse(&text).map_err(|error| error.in_field("Content-Type")))
         .transpose()?;
-    Ok(UploadRequest {
+    let request = UploadRequest {
         name,
         size,
         content_type,
@@ -128,7 +143,8 @@ fn begin(uri: &axum::http::Uri, headers: &HeaderMap, size: Option<u64>) -> Resul
         },
         digests: digests(headers)?,
         guard: guard(headers)?,
-    })
+    };
+    Ok((request, link))
 }
 
 fn metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, InputError> {

@@ -1,0 +1,133 @@
+//! Removing uploads: their parts, then what says that there were any.
+
+use andiron_engine::{Caller, StoredDocument};
+use andiron_protocol::{
+    CommitBody, Direction, FieldRef, Filter, Operator, OrderBy, Precondition, Query, Source, Value, Write,
+    WriteKind, data_from_json,
+};
+
+use super::record::{Part, UPLOADS, UploadId};
+use crate::{Files, FilesError};
+
+/// Documents that are read or removed at once.
+const AT_ONCE: u32 = 200;
+
+impl Files {
+    /// The parts of an upload, in order.
+    pub(super) async fn parts_of(&self, id: &UploadId) -> Result<Vec<Part>, FilesError> {
+        let mut parts = Vec::new();
+        let mut last: Option<String> = None;
+        loop {
+            let found = self.read_parts(id, last.as_deref()).await?;
+            let is_last = found.len() < AT_ONCE as usize;
+            last = found.last().map(|document| document.path.id().to_owned());
+            for document in &found {
+                parts.push(part(id, document)?);
+            }
+            if is_last {
+                return Ok(parts);
+            }
+        }
+    }
+
+    /// Removes an upload and its parts. A crash in between leaves the rest to the next time.
+    pub(super) async fn remove_upload(&self, id: &UploadId) -> Result<(), FilesError> {
+        self.remove_parts(id).await?;
+        self.delete_documents([id.document()?]).await
+    }
+
+    /// Removes the parts of an upload, which are of no more use.
+    pub(super) async fn remove_parts(&self, id: &UploadId) -> Result<(), FilesError> {
+        loop {
+            let found = self.read_parts(id, None).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            for document in &found {
+                // First the bytes: a part that is still known is tried again.
+                self.blobs().delete(&part(id, document)?.key).await?;
+            }
+            self.delete_documents(found.into_iter().map(|document| document.path))
+                .await?;
+        }
+    }
+
+    /// Removes uploads with which nobody has gone on for too long; says how many.
+    pub(crate) async fn collect_uploads(&self) -> Result<usize, FilesError> {
+        let mut collected = 0;
+        loop {
+            let query = Query {
+                filter: Some(Filter::compare(
+                    FieldRef::Field("expires".parse()?),
+                    Operator::LessOrEqual,
+                    Value::Timestamp(self.engine().now()),
+                )?),
+                limit: Some(AT_ONCE),
+                ..Query::all(Source::Collection(UPLOADS.parse()?))
+            };
+            let found: Vec<StoredDocument> = Vec::new();
+            let (found, _) = self
+                .engine()
+                .query(&Caller::System, query, Default::default(), found)
+                .await?;
+            if found.is_empty() {
+                return Ok(collected);
+            }
+            for document in found {
+                let id: UploadId = document.path.id().parse()?;
+                // A request that was let in just before it expired is let go on to its end.
+                let _turn = self.turns().take(&id).await?;
+                self.remove_upload(&id).await?;
+                collected += 1;
+            }
+        }
+    }
+
+    async fn read_parts(
+        &self,
+        id: &UploadId,
+        after: Option<&str>,
+    ) -> Result<Vec<StoredDocument>, FilesError> {
+        let filter = after
+            .map(|after| Filter::compare(FieldRef::Id, Operator::Greater, Value::from(after)))
+            .transpose()?;
+        let query = Query {
+            filter,
+            order_by: vec![OrderBy {
+                field: FieldRef::Id,
+                direction: Direction::Ascending,
+            }],
+            limit: Some(AT_ONCE),
+            ..Query::all(Source::Collection(id.parts()?))
+        };
+        let found: Vec<StoredDocument> = Vec::new();
+        let (found, _) = self
+            .engine()
+            .query(&Caller::System, query, Default::default(), found)
+            .await?;
+        Ok(found)
+    }
+
+    async fn delete_documents(
+        &self,
+        paths: impl IntoIterator<Item = andiron_protocol::DocumentPath>,
+    ) -> Result<(), FilesError> {
+        let writes = paths.into_iter().map(|path| Write {
+            path,
+            kind: WriteKind::Delete,
+            precondition: Precondition::None,
+        });
+        let body = CommitBody {
+            writes: writes.collect(),
+            ..CommitBody::default()
+        };
+        self.engine().commit(&Caller::System, body, None).await?;
+        Ok(())
+    }
+}
+
+fn part(id: &UploadId, document: &StoredDocument) -> Result<Part, FilesError> {
+    let map = data_from_json(document.data.as_bytes())
+        .map_err(|error| FilesError::Internal(format!("a part of `{id}` cannot be read: {error}")))?;
+    Part::from_map(&map, id)
+}

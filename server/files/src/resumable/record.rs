@@ -1,0 +1,285 @@
+//! What is known of an upload: its document, and those of its parts.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use andiron_protocol::Precondition;
+use andiron_protocol::{
+    CollectionPath, DocumentPath, InputError, Map, Timestamp, Value, Version, Write, WriteKind,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::fields::Fields;
+use crate::record::settings_map;
+use crate::{
+    ContentType, Digests, FileName, FileSettings, FilesError, Guard, ResumableUpload, UploadRequest,
+};
+
+/// The collection of uploads.
+pub(crate) const UPLOADS: &str = "_uploads";
+/// The collection of an upload's parts, under its document.
+const PARTS: &str = "parts";
+/// Characters of a ULID.
+const ULID_CHARS: usize = 26;
+/// Characters of the random end of an id: 128 bits, since whoever has no account is known by the id alone.
+const RANDOM_CHARS: usize = 32;
+/// What stands between a part's own name and its upload's in a blob's key.
+const OF_UPLOAD: char = '.';
+
+/// The id of an upload: nobody can guess it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UploadId(String);
+
+impl UploadId {
+    pub(super) fn new(ulid: &str, random: [u8; 16]) -> Self {
+        let mut id = ulid.to_owned();
+        for byte in random {
+            // Writing to a string does not fail.
+            let _ = write!(id, "{byte:02x}");
+        }
+        Self(id)
+    }
+
+    /// As it stands in a URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn document(&self) -> Result<DocumentPath, InputError> {
+        UPLOADS.parse::<CollectionPath>()?.document(&self.0)
+    }
+
+    pub(super) fn parts(&self) -> Result<CollectionPath, InputError> {
+        format!("{UPLOADS}/{}/{PARTS}", self.0).parse()
+    }
+
+    /// The key of a part's bytes: of its own, and telling to which upload it belongs.
+    pub(super) fn part_key(&self, ulid: &str) -> String {
+        format!("{ulid}{OF_UPLOAD}{}", self.0)
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = InputError;
+
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        let is_id = text.len() == ULID_CHARS + RANDOM_CHARS
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+        if is_id {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InputError::new("this is not the id of an upload"))
+        }
+    }
+}
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The upload whose part has this key, if a key is one of a part.
+pub(crate) fn upload_of_part(key: &str) -> Option<UploadId> {
+    let (ulid, upload) = key.split_once(OF_UPLOAD)?;
+    if ulid.len() != ULID_CHARS {
+        return None;
+    }
+    upload.parse().ok()
+}
+
+/// A part: where its bytes are, and how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(super) key: String,
+    pub(super) size: u64,
+}
+
+impl Part {
+    /// The write that takes it into an upload at an offset.
+    pub(super) fn write(&self, id: &UploadId, offset: u64) -> Result<Write, FilesError> {
+        let map = Map::from([
+            ("key".to_owned(), Value::from(self.key.as_str())),
+            ("size".to_owned(), Value::Integer(signed(self.size))),
+        ]);
+        Ok(Write {
+            // Zeros before the number: documents are in the order of their ids.
+            path: id.parts()?.document(&format!("{offset:020}"))?,
+            kind: WriteKind::Create(map.into()),
+            precondition: Precondition::None,
+        })
+    }
+
+    pub(super) fn from_map(map: &Map, of: &UploadId) -> Result<Self, FilesError> {
+        let fields = Fields::new(map, of);
+        Ok(Self {
+            key: fields.needed_text("key")?,
+            size: fields.needed_count("size")?,
+        })
+    }
+}
+
+/// An upload under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UploadRecord {
+    pub(super) id: UploadId,
+    /// The identity of its maker.
+    pub(super) owner: String,
+    pub(super) name: FileName,
+    pub(super) size: Option<u64>,
+    pub(super) content_type: Option<ContentType>,
+    pub(super) settings: FileSettings,
+    pub(super) digests: Digests,
+    /// If there was a condition: the version that was there, which has to be there at the end.
+    pub(super) seen: Option<Option<Version>>,
+    pub(super) offset: u64,
+    pub(super) parts: u64,
+    pub(super) is_partial: bool,
+    pub(super) is_done: bool,
+    pub(super) note: String,
+    pub(super) expires: Timestamp,
+}
+
+impl UploadRecord {
+    pub(super) fn to_map(&self) -> Map {
+        let mut map = settings_map(&self.settings);
+        let mut put = |name: &str, value: Value| map.insert(name.to_owned(), value);
+        put("owner", Value::from(self.owner.as_str()));
+        put("bucket", Value::from(self.name.bucket().as_str()));
+        put("name", Value::from(self.name.name()));
+        put("offset", Value::Integer(signed(self.offset)));
+        put("parts", Value::Integer(signed(self.parts)));
+        put("partial", Value::Boolean(self.is_partial));
+        put("done", Value::Boolean(self.is_done));
+        put("note", Value::from(self.note.as_str()));
+        put("expires", Value::Timestamp(self.expires));
+        if let Some(size) = self.size {
+            put("size", Value::Integer(signed(size)));
+        }
+        if let Some(content_type) = &self.content_type {
+            put("contentType", Value::from(content_type.as_str()));
+        }
+        if let Some(sha256) = self.digests.sha256 {
+            put("sha256", Value::from(STANDARD.encode(sha256)));
+        }
+        if let Some(md5) = self.digests.md5 {
+            put("md5Hash", Value::from(STANDARD.encode(md5)));
+        }
+        if let Some(seen) = self.seen {
+            let seen = seen.map_or(Value::Null, |version| Value::from(version.to_string()));
+            put("seen", seen);
+        }
+        map
+    }
+
+    pub(super) fn from_map(map: &Map, id: &UploadId) -> Result<Self, FilesError> {
+        let fields = Fields::new(map, id);
+        let bucket = fields.needed_text("bucket")?.parse()?;
+        let seen = match map.get("seen") {
+            None => None,
+            Some(Value::String(version)) => Some(Some(version.parse().map_err(|_| fields.damaged("seen"))?)),
+            Some(_) => Some(None),
+        };
+        Ok(Self {
+            id: id.clone(),
+            owner: fields.needed_text("owner")?,
+            name: FileName::new(bucket, &fields.needed_text("name")?)?,
+            size: fields.count("size"),
+            content_type: fields.content_type("contentType"),
+            settings: fields.settings(),
+            digests: Digests {
+                sha256: fields.bytes("sha256")?,
+                md5: fields.bytes("md5Hash")?,
+            },
+            seen,
+            offset: fields.needed_count("offset")?,
+            parts: fields.needed_count("parts")?,
+            is_partial: fields.flag("partial"),
+            is_done: fields.flag("done"),
+            note: fields.text("note").unwrap_or_default(),
+            expires: fields.time("expires")?,
+        })
+    }
+
+    /// The upload in one go that it comes to.
+    pub(super) fn to_request(&self) -> UploadRequest {
+        UploadRequest {
+            name: self.name.clone(),
+            size: self.size,
+            content_type: self.content_type.clone(),
+            settings: self.settings.clone(),
+            digests: self.digests,
+            guard: match self.seen {
+                Some(seen) => Guard::new(move |version| version == seen),
+                None => Guard::none(),
+            },
+        }
+    }
+
+    pub(super) fn to_upload(&self, published: Option<crate::Published>) -> ResumableUpload {
+        ResumableUpload {
+            id: self.id.clone(),
+            offset: self.offset,
+            size: self.size,
+            is_partial: self.is_partial,
+            note: self.note.clone(),
+            expires: self.expires,
+            published,
+        }
+    }
+}
+
+/// A number of bytes as documents have numbers.
+pub(super) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let id = UploadId::new("01jd3k5gqz0000000000000000", [7; 16]);
+        assert_eq!(id.as_str().parse::<UploadId>().unwrap(), id);
+        for seen in [None, Some(None), Some("12".parse().ok())] {
+            let record = UploadRecord {
+                id: id.clone(),
+                owner: "user:a".to_owned(),
+                name: FileName::new("b".parse().unwrap(), "a/b").unwrap(),
+                size: Some(9),
+                content_type: None,
+                settings: FileSettings {
+                    metadata: vec![("a".to_owned(), "b".to_owned())],
+                    ..FileSettings::default()
+                },
+                digests: Digests {
+                    sha256: Some([1; 32]),
+                    md5: None,
+                },
+                seen,
+                offset: 3,
+                parts: 1,
+                is_partial: true,
+                is_done: false,
+                note: "bucket Yg==".to_owned(),
+                expires: Timestamp::from_micros_clamped(5),
+            };
+            assert_eq!(UploadRecord::from_map(&record.to_map(), &id).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_part_tells_its_upload() {
+        let id = UploadId::new("01jd3k5gqz0000000000000000", [7; 16]);
+        let key = id.part_key("01jd3k5gqz0000000000000001");
+        assert_eq!(upload_of_part(&key), Some(id));
+        for other in ["01jd3k5gqz0000000000000001", "a.b", ""] {
+            assert_eq!(upload_of_part(other), None);
+        }
+    }
+}
