@@ -64,6 +64,8 @@ pub enum OauthProof<'p> {
         redirect_uri: &'p str,
         /// The secret behind its PKCE challenge.
         verifier: &'p str,
+        /// The nonce that it asked with, if it did.
+        nonce: Option<&'p str>,
     },
 }
 
@@ -234,12 +236,13 @@ impl Accounts {
                 code,
                 redirect_uri,
                 verifier,
+                nonce,
             } => {
                 let code = ProviderCode {
                     code,
                     redirect_uri,
                     verifier,
-                    nonce: None,
+                    nonce,
                 };
                 found.exchange(&code).await?
             }

@@ -15,6 +15,7 @@ mod auth_cookies;
 mod auth_factor;
 mod auth_mail;
 mod auth_oauth;
+mod auth_oidc_real;
 mod auth_passkeys;
 mod auth_passkeys_browser;
 mod auth_password;

@@ -136,7 +136,8 @@ pub(crate) async fn callback(
 /// Sign in with what a provider gave
 ///
 /// The `code` that the browser came back with (and `verifier`, if the flow had a `challenge`); or an `idToken` that the client
-/// got by itself (and the `nonce` that it asked with); or the provider's own `providerCode` with `redirectUri` and `codeVerifier`.
+/// got by itself (and the `nonce` that it asked with); or the provider's own `providerCode` with `redirectUri` and `codeVerifier` (and
+/// the `nonce`, if it asked with one).
 /// With the access token of an account, the identity is linked to that account.
 #[utoipa::path(
     post,
@@ -180,6 +181,7 @@ pub(crate) async fn token(
         (None, None, Some(code)) => OauthProof::ProviderCode {
             code,
             redirect_uri: body.redirect_uri.as_deref().unwrap_or_default(),
+            nonce: body.nonce.as_deref(),
             // Without PKCE a code that leaked would do.
             verifier: body
                 .code_verifier
