@@ -112,9 +112,15 @@ pub fn write_document_json(
     out.extend_from_slice(b",\"version\":\"");
     out.extend_from_slice(itoa::Buffer::new().format(version.as_micros()).as_bytes());
     out.extend_from_slice(b"\",\"createTime\":\"");
-    out.extend_from_slice(&created.to_timestamp().to_rfc3339_bytes());
+    let created_text = created.to_timestamp().to_rfc3339_bytes();
+    out.extend_from_slice(&created_text);
     out.extend_from_slice(b"\",\"updateTime\":\"");
-    out.extend_from_slice(&version.to_timestamp().to_rfc3339_bytes());
+    let updated_text = if version == created {
+        created_text
+    } else {
+        version.to_timestamp().to_rfc3339_bytes()
+    };
+    out.extend_from_slice(&updated_text);
     out.extend_from_slice(b"\",\"data\":");
     out.extend_from_slice(data.as_bytes());
     out.push(b'}');
