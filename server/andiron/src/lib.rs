@@ -11,6 +11,7 @@ mod error;
 pub mod client;
 pub mod config;
 
+mod accounts;
 mod heap;
 mod import;
 mod local;

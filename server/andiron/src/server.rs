@@ -8,10 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use andiron_auth::{
-    Accounts, AttemptLimits, AuthError, AuthOptions, ClientInfo, Deliver, HashCost, MailTemplates, Mailbox, NewKey,
-    Post, ProviderList, Rate, SecretText, ServiceKeys, SignUpPolicy, SmtpOptions, SmtpTransport, parse_providers,
-};
+use andiron_auth::{Accounts, AuthError, ClientInfo, NewKey, SecretText, ServiceKeys};
 use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
     parse_index_file,
@@ -27,7 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::AndironError;
-use crate::config::{ConfigError, Count, Durability, MetricsAccess, RulesLimits, Settings, SignUp};
+use crate::accounts;
+use crate::config::{ConfigError, Durability, MetricsAccess, RulesLimits, Settings};
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::{Project, SOCKET_FILE};
@@ -221,11 +219,8 @@ impl Server {
             self.address = Some(bound.local_addr().map_err(listening)?);
             listener = Some(bound);
         }
-        let auth = AuthOptions {
-            providers: providers(project)?,
-            ..auth_options(settings, self.address.unwrap_or(settings.listen))
-        };
-        let post = post(project, &self.engine)?;
+        let auth = accounts::options(project, self.address.unwrap_or(settings.listen))?;
+        let post = accounts::post(project, &self.engine)?;
         let accounts = Accounts::open(self.engine.clone(), auth, post).await?;
         let files = open_files(settings, self.engine.clone(), &self.data)?;
         let app = App::new(
@@ -489,112 +484,6 @@ fn index_policy(project: &Project) -> Result<IndexPolicy, AndironError> {
     }
 }
 
-/// The identity providers of a project's file; none without it.
-fn providers(project: &Project) -> Result<ProviderList, AndironError> {
-    let path = project.folder().join(&project.settings().auth_providers);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => parse_providers(&text).map_err(|error| ConfigError::in_file(&path, &error).into()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ProviderList::new()),
-        Err(error) => Err(AndironError::file("reading", path)(error)),
-    }
-}
-
-/// How mails are written and sent.
-fn post(project: &Project, engine: &Engine) -> Result<Post, AndironError> {
-    let settings = project.settings();
-    let templates = MailTemplates::load(&project.folder().join(&settings.mail_templates))?;
-    if let Some((security, host, port)) = settings.mail_smtp.place.clone() {
-        let user = settings.mail_smtp.user.clone();
-        let smtp = SmtpTransport::new(SmtpOptions {
-            host,
-            port,
-            security,
-            credentials: (!user.is_empty()).then(|| (user, settings.mail_password.0.clone())),
-            from: settings.mail_from.clone(),
-        })?;
-        return Ok(Post {
-            deliver: Some(Arc::new(smtp)),
-            templates,
-            mailbox: None,
-        });
-    }
-    let mailbox = settings.dev.then(|| Mailbox::new(engine.clone()));
-    Ok(Post {
-        deliver: mailbox
-            .clone()
-            .map(|mailbox| Arc::new(mailbox) as Arc<dyn Deliver>),
-        templates,
-        mailbox,
-    })
-}
-
-/// The settings of accounts, for a server that listens at this address.
-pub(crate) fn auth_options(settings: &Settings, address: SocketAddr) -> AuthOptions {
-    let defaults = AuthOptions::default();
-    AuthOptions {
-        url: match settings.url.0.as_str() {
-            "" => format!("http://{address}"),
-            url => url.to_owned(),
-        },
-        app_name: settings.auth_app_name.clone(),
-        link_url: settings.auth_link_url.clone(),
-        sign_up: match settings.auth_sign_up {
-            SignUp::Open => SignUpPolicy::Open,
-            SignUp::Closed => SignUpPolicy::Closed,
-            SignUp::Invitation => SignUpPolicy::Invitation,
-        },
-        sign_up_domains: settings
-            .auth_domains
-            .iter()
-            .map(|domain| domain.0.clone())
-            .collect(),
-        redirect_urls: settings.auth_redirects.iter().map(|url| url.0.clone()).collect(),
-        private_providers: settings.auth_private_providers,
-        anonymous: settings.auth_anonymous,
-        hash_cost: HashCost {
-            memory_kib: u32::try_from(settings.auth_hash_memory.0 / 1024).unwrap_or(u32::MAX),
-            passes: u32::try_from(settings.auth_hash_passes.0).unwrap_or(u32::MAX),
-        },
-        hash_threads: settings.auth_hash_threads.as_usize(),
-        password_chars_min: settings.auth_password_chars.as_usize(),
-        admin_password_chars_min: settings.auth_admin_password_chars.as_usize(),
-        access_time: settings.auth_access_time.0,
-        admin_access_time: settings.auth_admin_access_time.0,
-        session_time: settings.auth_session_time.0,
-        session_idle_time: settings.auth_session_idle_time.0,
-        signing_key_time: settings.auth_signing_key_time.0,
-        audit_time: settings.auth_audit_time.0,
-        limits: AttemptLimits {
-            sign_in_by_address: Rate {
-                attempts: attempts(settings.auth_sign_ins_per_minute),
-                ..defaults.limits.sign_in_by_address
-            },
-            sign_in_by_account: Rate {
-                attempts: attempts(settings.auth_wrong_passwords),
-                period: settings.auth_lock_time.0,
-            },
-            sign_up_by_address: Rate {
-                attempts: attempts(settings.auth_sign_ups_per_hour),
-                ..defaults.limits.sign_up_by_address
-            },
-            mail_by_account: Rate {
-                attempts: attempts(settings.mail_per_mailbox),
-                ..defaults.limits.mail_by_account
-            },
-            mail_by_address: Rate {
-                attempts: attempts(settings.mail_per_client),
-                ..defaults.limits.mail_by_address
-            },
-            ..defaults.limits
-        },
-        ..defaults
-    }
-}
-
-fn attempts(count: Count) -> u32 {
-    u32::try_from(count.0).unwrap_or(u32::MAX)
-}
-
 fn http_options(settings: &Settings) -> HttpOptions {
     HttpOptions {
         document_body_bytes_max: settings.http_document_bytes.as_usize(),
@@ -609,6 +498,7 @@ fn http_options(settings: &Settings) -> HttpOptions {
         compression: settings.http_compression,
         shows_denials: settings.dev,
         cors_origins: settings.http_cors_origins.clone(),
+        session_cookies: settings.auth_cookies,
         trusted_proxies: settings.http_trusted_proxies.clone(),
         metrics_access: match settings.http_metrics {
             MetricsAccess::Admin => andiron_http::MetricsAccess::Admin,

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use andiron_protocol::InputError;
 
 pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, RulesLimits, Settings, SignUp};
-pub use value::{ByteCount, Count, Domain, Period, RedirectUrl, Secret, ServerUrl, SmtpServer};
+pub use value::{
+    ByteCount, Count, Domain, PasskeyOrigin, Period, RedirectUrl, Secret, ServerUrl, SmtpServer, WebhookUrl,
+};
 
 pub(crate) use settings::{SETTINGS, Setting, setting};
 pub(crate) use value::SettingValue;
@@ -41,6 +43,14 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// Something wrong in what a setting says together with others.
+    pub(crate) fn of_setting(key: &str, detail: impl Into<String>) -> Self {
+        Self {
+            place: format!("`{key}`"),
+            detail: detail.into(),
+        }
+    }
+
     /// Something wrong in a file beside the configuration.
     pub(crate) fn in_file(path: &Path, error: &InputError) -> Self {
         let field = error.field.as_ref().map(|field| format!("`{field}`: "));

@@ -9,7 +9,8 @@ use andiron_auth::SecretText;
 use andiron_http::{CorsOrigin, TrustedProxy};
 
 use crate::config::value::{
-    ByteCount, Count, Domain, Period, RedirectUrl, Secret, ServerUrl, SettingValue, SmtpServer, named_setting,
+    ByteCount, Count, Domain, PasskeyOrigin, Period, RedirectUrl, Secret, ServerUrl, SettingValue,
+    SmtpServer, WebhookUrl, named_setting,
 };
 
 /// The settings of a server.
@@ -58,6 +59,9 @@ pub struct Settings {
     pub auth_redirects: Vec<RedirectUrl>,
     pub auth_private_providers: bool,
     pub auth_anonymous: bool,
+    pub auth_passkey_domain: String,
+    pub auth_passkey_origins: Vec<PasskeyOrigin>,
+    pub auth_cookies: bool,
     pub auth_app_name: String,
     pub auth_password_chars: Count,
     pub auth_admin_password_chars: Count,
@@ -80,6 +84,12 @@ pub struct Settings {
     pub mail_templates: PathBuf,
     pub mail_per_mailbox: Count,
     pub mail_per_client: Count,
+    pub sms_webhook: WebhookUrl,
+    pub sms_secret: Secret,
+    pub sms_private: bool,
+    pub sms_per_number: Count,
+    pub sms_per_client: Count,
+    pub sms_per_hour: Count,
     pub log_format: LogFormat,
     pub log_level: LogLevel,
 }
@@ -209,6 +219,9 @@ impl Default for Settings {
             auth_redirects: Vec::new(),
             auth_private_providers: false,
             auth_anonymous: true,
+            auth_passkey_domain: String::new(),
+            auth_passkey_origins: Vec::new(),
+            auth_cookies: false,
             auth_app_name: "Andiron".to_owned(),
             auth_password_chars: Count(8),
             auth_admin_password_chars: Count(15),
@@ -231,6 +244,12 @@ impl Default for Settings {
             mail_templates: PathBuf::from("mail"),
             mail_per_mailbox: Count(3),
             mail_per_client: Count(20),
+            sms_webhook: WebhookUrl::default(),
+            sms_secret: Secret(SecretText::new(String::new())),
+            sms_private: false,
+            sms_per_number: Count(3),
+            sms_per_client: Count(20),
+            sms_per_hour: Count(1000),
             log_format: LogFormat::Auto,
             log_level: LogLevel::Info,
         }
@@ -385,6 +404,15 @@ settings! {
         "Whether identity providers may be in private networks and speak plain HTTP.";
     "auth.anonymous" auth_anonymous: bool,
         "Whether accounts can be made without credentials, to be completed later.";
+    "auth.passkey_domain" auth_passkey_domain: String,
+        "The domain that passkeys belong to, as in `example.org`; a change makes those of before worthless. Without\n\
+         it the host of `url`, if that is a name: browsers take no IP address.";
+    "auth.passkey_origins" auth_passkey_origins: Vec<PasskeyOrigin>,
+        "The origins of pages that may use passkeys, on that domain or under it, each compared whole, and\n\
+         `android:apk-key-hash:…` for apps. Without them, `url`.";
+    "auth.cookies" auth_cookies: bool,
+        "Whether browsers may have their sessions in cookies that no script reads, for pages of this server and of\n\
+         `http.cors_origins` on the same site. Takes HTTPS, or `localhost` in browsers that trust it.";
     "auth.app_name" auth_app_name: String,
         "The name of the app, for mails and authenticators.";
     "auth.password_chars" auth_password_chars: Count,
@@ -431,6 +459,19 @@ settings! {
         "Mails to one mailbox in an hour.";
     "mail.per_client" mail_per_client: Count,
         "Mails that one address may ask for in an hour.";
+    "sms.webhook" sms_webhook: WebhookUrl,
+        "Where text messages are posted to, for somebody to send them; as JSON, signed with `sms.secret`. Without\n\
+         it nothing goes to phones, but in development to the mailbox.";
+    "sms.secret" sms_secret: Secret,
+        "The secret of these signatures, of at least 16 characters; better in the environment, as ANDIRON_SMS_SECRET.";
+    "sms.private" sms_private: bool,
+        "Whether `sms.webhook` may be in a private network and speak plain HTTP.";
+    "sms.per_number" sms_per_number: Count,
+        "Text messages to one number in an hour.";
+    "sms.per_client" sms_per_client: Count,
+        "Text messages that one address may ask for in an hour.";
+    "sms.per_hour" sms_per_hour: Count,
+        "Text messages altogether in an hour; they cost money.";
     "log.format" log_format: LogFormat,
         "`text` for people, `json` for programs, `auto` for text on a terminal and JSON elsewhere.";
     "log.level" log_level: LogLevel,
@@ -527,7 +568,7 @@ mod tests {
             andiron_files::FilesOptions::default().file_bytes_max
         );
         let auth = andiron_auth::AuthOptions::default();
-        let ours = crate::server::auth_options(&settings, settings.listen);
+        let ours = crate::accounts::plain_options(&settings, settings.listen);
         assert_eq!(format!("{ours:?}"), format!("{auth:?}"));
     }
 }

@@ -51,6 +51,10 @@ pub struct SmtpServer {
     pub(crate) user: String,
 }
 
+/// The URL that something is posted to; none if it is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookUrl(pub String);
+
 /// A text that is not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret(pub SecretText);
@@ -58,6 +62,10 @@ pub struct Secret(pub SecretText);
 /// A URL of an app that sign-ins by providers lead back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUrl(pub String);
+
+/// A page, or an app, that may use passkeys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasskeyOrigin(pub String);
 
 /// A domain of e-mail addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -298,6 +306,25 @@ impl SettingValue for SmtpServer {
     }
 }
 
+impl SettingValue for WebhookUrl {
+    const FORM: &'static str = "a URL such as `https://hooks.example.org/texts`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let host = rest.and_then(|rest| rest.split(['/', '?']).next());
+        let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
+            && !text.contains('#')
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (text.is_empty() || is_url).then(|| Self(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 impl SettingValue for Secret {
     const FORM: &'static str = "a text";
 
@@ -356,6 +383,26 @@ impl FromStr for RedirectUrl {
 }
 
 impl std::fmt::Display for RedirectUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl ListEntry for PasskeyOrigin {
+    const FORM: &'static str =
+        "a list of origins such as [\"https://app.example.org\"], in the environment separated by commas";
+}
+
+impl FromStr for PasskeyOrigin {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_sane = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_sane.then(|| Self(text.to_owned())).ok_or(())
+    }
+}
+
+impl std::fmt::Display for PasskeyOrigin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.0)
     }
