@@ -7,6 +7,7 @@ mod markdown;
 mod ordered_json;
 mod page;
 pub(crate) mod passkey_schemas;
+pub(crate) mod rules_schemas;
 pub(crate) mod schemas;
 
 use bytes::Bytes;

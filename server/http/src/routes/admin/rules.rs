@@ -20,7 +20,7 @@ use crate::answer;
 use crate::app::AppRef;
 use crate::body::read_typed;
 use crate::caller::CallerOf;
-use crate::openapi::schemas;
+use crate::openapi::{rules_schemas, schemas};
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
@@ -209,7 +209,7 @@ fn published(published: &Published) -> Response {
     path = "/api/v1/admin/rules",
     operation_id = "readRules",
     tag = "Rules",
-    responses((status = 200, description = "The rules; `ETag` is their revision", body = schemas::Rules))
+    responses((status = 200, description = "The rules; `ETag` is their revision", body = rules_schemas::Rules))
 )]
 pub(crate) async fn read(
     State(app): State<AppRef>,
@@ -261,12 +261,12 @@ pub(crate) async fn read(
     operation_id = "publishRules",
     tag = "Rules",
     params(("If-Match" = Option<String>, Header, description = "The revision in quotes that these files are a change of: refused if another is in force", nullable = false)),
-    request_body(content = schemas::RulesFilesBody, example = json!({"files": [{
+    request_body(content = rules_schemas::RulesFilesBody, example = json!({"files": [{
         "name": "andiron.rules",
         "text": "rules_version = '2';\nservice cloud.firestore {\n  match /databases/{database}/documents {\n    match /posts/{post} {\n      allow read: if resource.data.published == true;\n    }\n  }\n}\n",
     }]})),
     responses(
-        (status = 200, description = "The rules now in force, with what may be wrong with them", body = schemas::Rules),
+        (status = 200, description = "The rules now in force, with what may be wrong with them", body = rules_schemas::Rules),
         (status = 412, description = "Another revision than that of `If-Match` is in force", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -294,9 +294,9 @@ pub(crate) async fn publish(
     path = "/api/v1/admin/rules/rollback",
     operation_id = "rollBackRules",
     tag = "Rules",
-    request_body(content = schemas::RollbackBody, example = json!({"revision": 1})),
+    request_body(content = rules_schemas::RollbackBody, example = json!({"revision": 1})),
     responses(
-        (status = 200, description = "The rules now in force", body = schemas::Rules),
+        (status = 200, description = "The rules now in force", body = rules_schemas::Rules),
         (status = 404, description = "There is no such revision, or not any more", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]

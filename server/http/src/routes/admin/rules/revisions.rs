@@ -12,7 +12,7 @@ use super::{RevisionJson, refuse};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::CallerOf;
-use crate::openapi::schemas;
+use crate::openapi::{rules_schemas, schemas};
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::routes::admin::admitted;
@@ -36,7 +36,7 @@ const CONTEXT_LINES: usize = 3;
         ("limit" = Option<usize>, Query, description = "How many, 20 if not given, at most 100", nullable = false),
         ("before" = Option<u64>, Query, description = "Only revisions before this one: for the next page, the last one of this", nullable = false),
     ),
-    responses((status = 200, description = "The revisions, without their files", body = schemas::RulesRevisions))
+    responses((status = 200, description = "The revisions, without their files", body = rules_schemas::RulesRevisions))
 )]
 pub(crate) async fn list_revisions(
     State(app): State<AppRef>,
@@ -71,7 +71,7 @@ pub(crate) async fn list_revisions(
     tag = "Rules",
     params(("revision" = String, Path, description = "Its number", example = "1")),
     responses(
-        (status = 200, description = "The revision with its files", body = schemas::RulesRevision),
+        (status = 200, description = "The revision with its files", body = rules_schemas::RulesRevision),
         (status = 404, description = "There is no such revision, or not any more", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -103,7 +103,7 @@ pub(crate) async fn read_revision(
         ("against" = Option<u64>, Query, description = "The revision to compare with; the one before if not given", nullable = false),
     ),
     responses(
-        (status = 200, description = "The difference; empty if there is none", body = schemas::RulesDiff),
+        (status = 200, description = "The difference; empty if there is none", body = rules_schemas::RulesDiff),
         (status = 404, description = "There is no such revision, or not any more", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]

@@ -11,7 +11,7 @@ use crate::answer;
 use crate::app::AppRef;
 use crate::body::read_json;
 use crate::caller::CallerOf;
-use crate::openapi::schemas;
+use crate::openapi::rules_schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
@@ -23,11 +23,11 @@ use crate::problem::ApiError;
     path = "/api/v1/admin/rules/check",
     operation_id = "checkRules",
     tag = "Rules",
-    request_body(content = schemas::RulesFilesBody, example = json!({"files": [{
+    request_body(content = rules_schemas::RulesFilesBody, example = json!({"files": [{
         "name": "andiron.rules",
         "text": "rules_version = '2';\nservice cloud.firestore {\n  match /databases/{database}/documents {\n    match /posts/{post} { allow read: if reqest.auth != null; }\n  }\n}\n",
     }]})),
-    responses((status = 200, description = "Errors and warnings", body = schemas::RulesReport))
+    responses((status = 200, description = "Errors and warnings", body = rules_schemas::RulesReport))
 )]
 pub(crate) async fn check(
     State(app): State<AppRef>,
@@ -51,7 +51,7 @@ pub(crate) async fn check(
     path = "/api/v1/admin/rules/test",
     operation_id = "testRules",
     tag = "Rules",
-    request_body(content = schemas::RulesTestBody, example = json!({
+    request_body(content = rules_schemas::RulesTestBody, example = json!({
         "files": [{
             "name": "andiron.rules",
             "text": "rules_version = '2';\nservice cloud.firestore {\n  match /databases/{database}/documents {\n    match /posts/{post} { allow read: if resource.data.published == true; }\n  }\n}\n",
@@ -61,7 +61,7 @@ pub(crate) async fn check(
             "text": "given { /posts/p1 { published: true } /posts/p2 { published: false } }\ntest \"drafts are hidden\" {\n  as nobody { allow get /posts/p1; deny get /posts/p2; }\n}\n",
         }],
     })),
-    responses((status = 200, description = "How each test went, and what of the rules they evaluated", body = schemas::RulesTestReport))
+    responses((status = 200, description = "How each test went, and what of the rules they evaluated", body = rules_schemas::RulesTestReport))
 )]
 pub(crate) async fn test(
     State(app): State<AppRef>,
@@ -109,14 +109,14 @@ pub(crate) async fn test(
     path = "/api/v1/admin/rules/explain",
     operation_id = "explainRules",
     tag = "Rules",
-    request_body(content = schemas::ExplainBody, example = json!({
+    request_body(content = rules_schemas::ExplainBody, example = json!({
         "service": "cloud.firestore", "method": "get", "path": "posts/p1",
         "auth": {"uid": "alice", "token": {"email": "alice@example.org"}},
         "time": "2026-11-22T05:40:35Z",
         "before": {"title": "A draft", "published": false}, "after": null,
         "documents": {"users/alice": {"role": "editor"}},
     })),
-    responses((status = 200, description = "The decision and how it came about; an array if an array was given", body = schemas::Explanations))
+    responses((status = 200, description = "The decision and how it came about; an array if an array was given", body = rules_schemas::Explanations))
 )]
 pub(crate) async fn explain(
     State(app): State<AppRef>,
