@@ -338,7 +338,11 @@ impl Run<'_> {
         }
         let edge = || -> Result<_, BenchError> {
             let counts = subscribers.map(Subscribers::counts).unwrap_or_default();
-            Ok((Instant::now(), process::cpu_time(self.session.server.pid())?, counts))
+            Ok((
+                Instant::now(),
+                process::cpu_time(self.session.server.pid())?,
+                counts,
+            ))
         };
         let (begun, cpu_before, before) = edge()?;
         thread::sleep(self.settings.measure);
@@ -378,7 +382,12 @@ impl Run<'_> {
     }
 
     /// Writes at a pace.
-    fn pace(&self, subscribers: &Subscribers, per_second: f64, writes: &Paced<'_>) -> Result<Window, BenchError> {
+    fn pace(
+        &self,
+        subscribers: &Subscribers,
+        per_second: f64,
+        writes: &Paced<'_>,
+    ) -> Result<Window, BenchError> {
         thread::scope(|scope| {
             let until = Instant::now() + self.settings.warm_up + self.settings.measure;
             let address = self.session.server.address();

@@ -270,7 +270,9 @@ fn open(
             let greeting = read_until(&mut stream, |bytes| client_id(bytes).is_some())?;
             let id = client_id(&greeting).expect("it was found");
             if id.len() != CLIENT_ID_HOLE.len() {
-                return Err(BenchError::Answer("an id of another length than requests were made for"));
+                return Err(BenchError::Answer(
+                    "an id of another length than requests were made for",
+                ));
             }
             for listen in &subscription.listens {
                 let request = String::from_utf8_lossy(listen).replace(CLIENT_ID_HOLE, id);
@@ -287,7 +289,10 @@ fn client_id(bytes: &[u8]) -> Option<&str> {
     rest.split_once('"').map(|(id, _)| id)
 }
 
-fn read_until(stream: &mut TcpStream, mut is_there: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>, BenchError> {
+fn read_until(
+    stream: &mut TcpStream,
+    mut is_there: impl FnMut(&[u8]) -> bool,
+) -> Result<Vec<u8>, BenchError> {
     let mut bytes = Vec::new();
     let mut piece = vec![0; READ_BYTES];
     while !is_there(&bytes) {

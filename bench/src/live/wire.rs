@@ -172,7 +172,10 @@ mod tests {
         };
         frame(b"[{\"sent\":1000000000000001,\"n\":1}]", 0x81);
         frame(b"", 0x89);
-        let long = format!("[{{\"sent\":0}},{{\"text\":\"{}\",\"sent\":1000000000000002}}]", "x".repeat(300));
+        let long = format!(
+            "[{{\"sent\":0}},{{\"text\":\"{}\",\"sent\":1000000000000002}}]",
+            "x".repeat(300)
+        );
         frame(long.as_bytes(), 0x81);
         frame(b"{\"sent\":1000000000000003}", 0x81);
         for size in 1..stream.len() {

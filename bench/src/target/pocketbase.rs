@@ -307,7 +307,12 @@ impl LiveDialect for PocketBaseDialect {
 
     fn patch(&self, id: &str, sent: &str) -> Vec<u8> {
         let path = format!("/api/collections/{LIVE}/records/{id}");
-        http::request("PATCH", &path, &[], Some(format!("{{\"sent\":{sent}}}").as_bytes()))
+        http::request(
+            "PATCH",
+            &path,
+            &[],
+            Some(format!("{{\"sent\":{sent}}}").as_bytes()),
+        )
     }
 
     fn connect(&self) -> Vec<u8> {

@@ -101,6 +101,8 @@ pub(crate) enum Access<'a> {
     File(&'a str),
     /// See which collections there are.
     ListCollections,
+    /// Follow all changes of a collection or group, or of everything.
+    Follow(Option<&'a Source>),
     /// See how queries are answered, and manage indexes.
     Administer,
 }
@@ -138,6 +140,7 @@ pub(crate) fn authorize<'a>(
             Access::Get(path) | Access::Write(path) => (path.is_system(), true),
             Access::List(source) => (source.is_system(), true),
             Access::File(_) => (false, true),
+            Access::Follow(source) => (source.is_some_and(Source::is_system), false),
             Access::ListCollections | Access::Administer => (false, false),
         };
         if is_system && *caller != Caller::System {
@@ -171,6 +174,8 @@ impl Access<'_> {
             Self::List(source) => scopes.check_source(source),
             // What is done to the file is put to the file judge.
             Self::File(bucket) => scopes.check(Permission::FilesRead, Some(bucket)),
+            Self::Follow(Some(source)) => scopes.check_source(source),
+            Self::Follow(None) => scopes.check(Permission::DocumentsRead, None),
             Self::ListCollections => scopes.check(Permission::DocumentsRead, None),
             Self::Administer => scopes.check(Permission::ServerRead, None),
         }

@@ -38,7 +38,9 @@ pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use indexes::{FILE_INDEXES_MAX, IndexInfo, IndexPolicy, parse_index_file};
-pub use live::{DocumentWatch, LiveChanges, LiveConnection, LiveMessage, LiveTarget, ResumeToken};
+pub use live::{
+    ChangeFeed, ChangePart, DocumentWatch, LiveChanges, LiveConnection, LiveMessage, LiveTarget, ResumeToken,
+};
 pub use metrics::EngineMetrics;
 pub use options::{EngineOptions, LiveLimits, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};

@@ -54,6 +54,8 @@ pub struct LiveLimits {
     pub step_bytes_max: usize,
     /// Threads that run queries for listens that begin. Default 2.
     pub start_threads: usize,
+    /// Those who follow the change log at one time. Default 100.
+    pub change_feeds_max: usize,
 }
 
 /// Limits of one query.
@@ -97,6 +99,7 @@ impl Default for LiveLimits {
             step_changes_max: 50_000,
             step_bytes_max: 64 * 1024 * 1024,
             start_threads: 2,
+            change_feeds_max: 100,
         }
     }
 }

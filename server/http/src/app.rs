@@ -8,7 +8,7 @@ use andiron_engine::{Engine, RulesFiles, RulesRevisions};
 use andiron_files::Files;
 
 use crate::HttpOptions;
-use crate::live::ListenTickets;
+use crate::live::{ListenTickets, LiveRuntime};
 use crate::metrics::{HttpMetrics, ProcessMetrics};
 use crate::openapi::Reference;
 use crate::request_id::RequestIds;
@@ -52,6 +52,7 @@ pub(crate) struct AppParts {
     pub(crate) metrics: HttpMetrics,
     pub(crate) request_ids: RequestIds,
     pub(crate) tickets: ListenTickets,
+    pub(crate) live_runtime: LiveRuntime,
     reference: OnceLock<Reference>,
 }
 
@@ -91,6 +92,7 @@ impl App {
             request_ids: RequestIds::new(u64::from_ne_bytes(seed)),
             reference: OnceLock::new(),
             tickets: ListenTickets::new(options.listen_tickets_max),
+            live_runtime: LiveRuntime::default(),
             metrics,
             engine,
             keys,

@@ -7,6 +7,7 @@ mod admin;
 mod aggregate;
 pub(crate) mod auth;
 mod batch_get;
+mod changes;
 mod collections;
 mod commit;
 mod documents;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(live::live),
         routes!(live::listen),
         routes!(live::mint_ticket),
+        routes!(changes::changes),
         routes!(collections::list_root),
         routes!(collections::list_under),
         routes!(

@@ -141,7 +141,8 @@ pub(super) fn is_known(snapshot: &dyn Snapshot, version: Version) -> Result<bool
     }
 }
 
-fn path_of(collection: &str, id: &str) -> Result<DocumentPath, StoreError> {
+/// The path of a document that a log has.
+pub(super) fn path_of(collection: &str, id: &str) -> Result<DocumentPath, StoreError> {
     format!("{collection}/{id}")
         .parse()
         .map_err(|error| StoreError::Corrupt {

@@ -8,7 +8,7 @@ use crate::EngineError;
 use crate::commit::stored_data;
 
 /// Bytes after which changes go into another frame.
-const FRAME_BYTES: usize = 256 * 1024;
+pub(super) const FRAME_BYTES: usize = 256 * 1024;
 
 /// The changes of one step, in frames: each is a JSON array as it stands in a message.
 #[derive(Clone, Debug)]

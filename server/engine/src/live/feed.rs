@@ -9,21 +9,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use andiron_protocol::{DocumentPath, Filter, Query, Version};
-use tokio::sync::Notify;
 
 use super::changes::{self, NetChange};
 use super::event::Event;
 use super::inbox::{Command, ConnectionId, Inbox};
 use super::matcher::{Matcher, ViewId};
+use super::pace::Steps;
 use super::queue::Queue;
 use super::start::{Begun, From, StartJob, Started};
 use super::token::ListenDigest;
 use super::view::{LiveTarget, State, View};
+use super::watchers::Watchers;
 use crate::engine::Shared;
 use crate::indexes::IndexManager;
 use crate::query::{Standing, with_view};
@@ -49,7 +50,7 @@ pub(super) struct Feed {
     matcher: Matcher,
     /// Listens that rest on a document beside those of their results.
     dependents: HashMap<DocumentPath, Vec<u64>>,
-    watchers: HashMap<DocumentPath, Vec<Weak<Notify>>>,
+    watchers: Watchers,
 }
 
 struct Connection {
@@ -99,32 +100,35 @@ impl Feed {
             last_view: 0,
             matcher: Matcher::default(),
             dependents: HashMap::new(),
-            watchers: HashMap::new(),
+            watchers: Watchers::default(),
         }
     }
 
     pub(super) fn run(mut self) {
         let inbox = Arc::clone(&self.shared.live);
+        inbox.pace.follow();
+        let mut steps = Steps::default();
         while let Some(commands) = inbox.wait() {
-            let worked = catch_unwind(AssertUnwindSafe(|| self.work(&inbox, commands)));
-            match worked {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "live queries cannot read the store");
-                    self.end_all(|| EngineError::Closed);
+            steps.run(&inbox.pace, || {
+                let worked = catch_unwind(AssertUnwindSafe(|| self.work(&inbox, commands)));
+                match worked {
+                    Ok(Ok(changes)) => return changes,
+                    Ok(Err(error)) => tracing::error!(%error, "live queries cannot read the store"),
+                    Err(_) => tracing::error!("live queries panicked; all of them were ended"),
                 }
-                Err(_) => {
-                    tracing::error!("live queries panicked; all of them were ended");
-                    self.end_all(|| EngineError::Closed);
-                }
-            }
+                self.end_all(|| EngineError::Closed);
+                0
+            });
+            steps.wait(&inbox.pace, || inbox.is_closed());
         }
         for connection in self.connections.values() {
             connection.queue.close();
         }
+        self.watchers.tell_version();
     }
 
-    fn work(&mut self, inbox: &Inbox, commands: Vec<Command>) -> Result<(), EngineError> {
+    /// Does what it is told, and takes everybody to the newest version; gives the number of changes until there.
+    fn work(&mut self, inbox: &Inbox, commands: Vec<Command>) -> Result<usize, EngineError> {
         let mut begun = Vec::new();
         for command in commands {
             if let Command::Begun(started) = command {
@@ -133,16 +137,13 @@ impl Feed {
                 self.obey(command);
             }
         }
-        self.watchers.retain(|_, watchers| {
-            watchers.retain(|watcher| watcher.strong_count() > 0);
-            !watchers.is_empty()
-        });
+        self.watchers.sweep(self.listens.is_empty());
         let is_heard = !self.listens.is_empty() || !self.watchers.is_empty();
         // What is committed from here on is told; the snapshot that is opened now has all before.
         inbox.hear(is_heard);
         self.measure();
         if !is_heard {
-            return Ok(());
+            return Ok(0);
         }
         let shared = Arc::clone(&self.shared);
         let manager = Arc::clone(&self.manager);
@@ -155,7 +156,7 @@ impl Feed {
                 snapshot,
             };
             let begin = Instant::now();
-            self.advance(state)?;
+            let changes = self.advance(state)?;
             let seconds = begin.elapsed().as_secs_f64();
             shared.metrics.live_step_seconds.observe(seconds);
             let is_same = match (&self.rules, &rules) {
@@ -173,7 +174,7 @@ impl Feed {
                 self.attach(started, state)?;
             }
             self.measure();
-            Ok(())
+            Ok(changes)
         })
     }
 
@@ -262,16 +263,8 @@ impl Feed {
                 }
                 self.connections.remove(&connection);
             }
-            Command::Watch { paths, changed } => {
-                for path in paths {
-                    self.watchers
-                        .entry(path)
-                        .or_default()
-                        .push(Arc::downgrade(&changed));
-                }
-                // Whatever changed before this counts as well.
-                changed.notify_one();
-            }
+            Command::Watch { paths, changed } => self.watchers.watch(paths, &changed),
+            Command::Follow { changed } => self.watchers.follow(&changed),
             Command::Begun(_) => {}
         }
     }
@@ -282,14 +275,18 @@ impl Feed {
             .map_or_else(Vec::new, |connection| connection.listens.clone())
     }
 
-    /// Takes everything that is attached to the version of a snapshot.
-    fn advance(&mut self, state: State<'_>) -> Result<(), EngineError> {
+    /// Takes everything that is attached to the version of a snapshot; gives the number of changes that were looked at.
+    fn advance(&mut self, state: State<'_>) -> Result<usize, EngineError> {
         let before = std::mem::replace(&mut self.version, state.snapshot.version()?);
-        if before == self.version || (self.views.is_empty() && self.watchers.is_empty()) {
-            return Ok(());
+        if before == self.version {
+            return Ok(0);
+        }
+        self.watchers.tell_version();
+        if self.views.is_empty() && !self.watchers.has_documents() {
+            return Ok(0);
         }
         let has_paths =
-            self.matcher.has_documents() || !self.dependents.is_empty() || !self.watchers.is_empty();
+            self.matcher.has_documents() || !self.dependents.is_empty() || self.watchers.has_documents();
         let is_of_interest = |collection: &str, id: &str| {
             if self.matcher.has_interest(collection, None) {
                 return true;
@@ -302,22 +299,16 @@ impl Feed {
             };
             self.matcher.has_interest(collection, Some(&path))
                 || self.dependents.contains_key(&path)
-                || self.watchers.contains_key(&path)
+                || self.watchers.has(&path)
         };
         let limits = &state.shared.options.live;
         let Some(changes) = changes::since(state.snapshot, before, limits, &is_of_interest)? else {
             self.shared.metrics.live_steps_too_large.inc();
-            return self.begin_all_anew();
+            self.begin_all_anew();
+            return Ok(limits.step_changes_max);
         };
-        if changes.is_empty() {
-            return Ok(());
-        }
         for change in &changes {
-            for watcher in self.watchers.get(&change.path).into_iter().flatten() {
-                if let Some(watcher) = watcher.upgrade() {
-                    watcher.notify_one();
-                }
-            }
+            self.watchers.tell(&change.path);
         }
         let touched = self.matcher.find(&changes)?;
         let mut views: Vec<_> = touched.into_iter().collect();
@@ -338,7 +329,7 @@ impl Feed {
             let changes: Vec<_> = places.iter().map(|place| &changes[*place]).collect();
             self.step(id, &changes, before, state);
         }
-        Ok(())
+        Ok(changes.len())
     }
 
     fn step(&mut self, id: ViewId, changes: &[&NetChange], before: Version, state: State<'_>) {
@@ -485,12 +476,8 @@ impl Feed {
     }
 
     /// Everything begins anew: what has changed is too much, or no longer known.
-    fn begin_all_anew(&mut self) -> Result<(), EngineError> {
-        for watcher in self.watchers.values().flatten() {
-            if let Some(watcher) = watcher.upgrade() {
-                watcher.notify_one();
-            }
-        }
+    fn begin_all_anew(&mut self) {
+        self.watchers.tell_all();
         let numbers: Vec<u64> = self.listens.keys().copied().collect();
         for number in numbers {
             if self.is_attached(number) {
@@ -498,7 +485,6 @@ impl Feed {
                 self.begin(number, From::default());
             }
         }
-        Ok(())
     }
 
     fn is_attached(&self, number: u64) -> bool {

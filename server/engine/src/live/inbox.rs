@@ -1,6 +1,6 @@
 //! What the feed's thread is told, and by whom: connections, the writer, and whoever puts rules into force.
 //!
-//! Nobody waits here. The writer says that there is something new only while somebody listens.
+//! Nobody waits here, and the writer not even for a lock: it leaves a mark, and only while somebody listens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +9,7 @@ use andiron_protocol::DocumentPath;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
+use super::pace::Pace;
 use super::queue::Queue;
 use super::start::{StartJob, Started};
 use super::token::ResumeToken;
@@ -53,17 +54,27 @@ pub(super) enum Command {
         paths: Vec<DocumentPath>,
         changed: Arc<Notify>,
     },
+    /// Somebody wants to know of every version.
+    Follow {
+        changed: Arc<Notify>,
+    },
 }
 
 /// The way to the feed.
 #[derive(Default)]
 pub(crate) struct Inbox {
     told: Mutex<Told>,
-    something: Condvar,
+    /// Whether there is a new version, or other rules.
+    has_news: AtomicBool,
+    is_closed: AtomicBool,
+    /// How fast what is told is taken; wakes the feed.
+    pub(super) pace: Arc<Pace>,
     /// Whether anybody listens.
     is_heard: AtomicBool,
     /// Listens of all connections.
     pub(super) listens: AtomicUsize,
+    /// Those who follow the change log.
+    pub(super) followers: AtomicUsize,
     /// What seals resume tokens, once it was needed.
     pub(super) secret: Mutex<Option<Vec<u8>>>,
     jobs: Mutex<Jobs>,
@@ -73,7 +84,6 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Told {
     commands: Vec<Command>,
-    has_news: bool,
     is_closed: bool,
 }
 
@@ -86,9 +96,8 @@ struct Jobs {
 impl Inbox {
     /// Says that there is a new version, or other rules.
     pub(crate) fn tell_news(&self) {
-        if self.is_heard.load(Ordering::SeqCst) {
-            self.told.lock().has_news = true;
-            self.something.notify_one();
+        if self.is_heard.load(Ordering::SeqCst) && !self.has_news.swap(true, Ordering::SeqCst) {
+            self.pace.wake();
         }
     }
 
@@ -104,24 +113,32 @@ impl Inbox {
             return false;
         }
         told.commands.push(command);
+        let is_first = told.commands.len() == 1;
         drop(told);
-        self.something.notify_one();
+        if is_first {
+            self.pace.wake();
+        }
         true
     }
 
-    /// Waits for something to do; `None` when it is to end.
+    /// Waits for something to do; `None` when it is to end. For the feed's thread alone, which [`Pace`] knows.
     pub(super) fn wait(&self) -> Option<Vec<Command>> {
-        let mut told = self.told.lock();
         loop {
-            if told.is_closed {
+            if self.is_closed() {
                 return None;
             }
-            if told.has_news || !told.commands.is_empty() {
-                told.has_news = false;
-                return Some(std::mem::take(&mut told.commands));
+            let has_news = self.has_news.swap(false, Ordering::SeqCst);
+            let commands = std::mem::take(&mut self.told.lock().commands);
+            if has_news || !commands.is_empty() {
+                return Some(commands);
             }
-            self.something.wait(&mut told);
+            std::thread::park();
         }
+    }
+
+    /// Whether the feed is to end.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
     }
 
     /// Has a listen begun. They are as many at most as there are listens.
@@ -151,7 +168,8 @@ impl Inbox {
             told.is_closed = true;
             told.commands.clear();
         }
-        self.something.notify_all();
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.pace.wake();
         let mut jobs = self.jobs.lock();
         jobs.is_closed = true;
         jobs.waiting.clear();

@@ -3,21 +3,25 @@
 //! A [`LiveConnection`] has many listens and one queue. One thread, the [`feed`], follows the change log: for each step it
 //! reads what has become of documents ([`changes`]), finds the [`view`]s that this may concern ([`matcher`]), asks each what
 //! it means for its result, and puts the [`event`] into the [`queue`]s of all who see that view. Results are first computed,
-//! or continued by a resume [`token`], on threads of their own ([`start`]), and join the feed at its version.
+//! or continued by a resume [`token`], on threads of their own ([`start`]), and join the feed at its version. Steps come no faster
+//! than they are taken ([`pace`]). Beside results, the whole log can be followed ([`change_feed`]).
 //!
 //! Invariants: a state that was told is the query's result at its version as the caller's rules allow it; over all listens
 //! of a connection versions never go back; a commit is told whole or not yet. Writers wait for nobody here: they say that
 //! there is something new and go on. Left out: sockets and frames, and who a caller is.
 
+mod change_feed;
 mod changes;
 mod event;
 mod feed;
 mod inbox;
 mod matcher;
+mod pace;
 mod queue;
 mod start;
 mod token;
 mod view;
+mod watchers;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,13 +36,14 @@ use tokio::sync::Notify;
 
 use self::feed::Feed;
 use self::inbox::Command;
-use self::queue::{Queue, Taken};
+use self::queue::{Queue, Queued, Taken};
 use self::start::Started;
 use crate::committer::Committer;
 use crate::engine::Shared;
 use crate::indexes::IndexManager;
 use crate::{Caller, Engine, EngineError};
 
+pub use self::change_feed::{ChangeFeed, ChangePart};
 pub use self::queue::{LiveChanges, LiveMessage};
 pub use self::token::ResumeToken;
 pub use self::view::LiveTarget;
@@ -133,7 +138,10 @@ impl Engine {
         self.shared.metrics.live_connections.inc();
         LiveConnection {
             id: self.live.last_connection.fetch_add(1, Ordering::Relaxed) + 1,
-            queue: Arc::new(Queue::new(self.shared.options.live.queue_bytes_max)),
+            queue: Arc::new(Queue::new(
+                self.shared.options.live.queue_bytes_max,
+                Arc::clone(&self.shared.live.pace),
+            )),
             engine: self.clone(),
             listens: Mutex::default(),
         }
@@ -261,8 +269,16 @@ impl LiveConnection {
 
     /// The next message; `None` once the engine is closed. Dropping the future loses nothing.
     pub async fn next(&self) -> Option<LiveMessage> {
+        let messages = self.next_batch(1).await?;
+        messages.into_iter().next()
+    }
+
+    /// What is there to be told, at least one message, until it is about so many bytes; `None` once the engine is closed.
+    /// Dropping the future loses nothing. That everything has been taken shows in there being nothing more: whoever
+    /// comes back for more has the next step begin.
+    pub async fn next_batch(&self, bytes_max: usize) -> Option<Vec<LiveMessage>> {
         loop {
-            if let Some(next) = self.take() {
+            if let Some(next) = self.take_batch(bytes_max) {
                 return next;
             }
             self.queue.ready.notified().await;
@@ -271,28 +287,40 @@ impl LiveConnection {
 
     /// The next message if there is one now; the inner `None` once the engine is closed.
     pub fn take(&self) -> Option<Option<LiveMessage>> {
+        let taken = self.take_batch(1)?;
+        Some(taken.and_then(|messages| messages.into_iter().next()))
+    }
+
+    fn take_batch(&self, bytes_max: usize) -> Option<Option<Vec<LiveMessage>>> {
+        let mut queued = Vec::new();
         loop {
-            let (taken, is_awaited) = self.queue.take();
+            let (taken, is_awaited) = self.queue.take(bytes_max.max(1), &mut queued);
             if is_awaited {
                 self.tell(Command::HasRoom { connection: self.id });
             }
             match taken {
                 Taken::Nothing => return None,
                 Taken::Closed => return Some(None),
-                Taken::Message(queued) => {
+                Taken::Messages => {
                     let mut listens = self.listens.lock();
-                    let (listen, has_ended) = match &queued.message {
-                        LiveMessage::Changes(changes) => (changes.listen, false),
-                        LiveMessage::Ended { listen, .. } => (*listen, true),
+                    let still_wanted = |queued: Queued| {
+                        let (listen, has_ended) = match &queued.message {
+                            LiveMessage::Changes(changes) => (changes.listen, false),
+                            LiveMessage::Ended { listen, .. } => (*listen, true),
+                        };
+                        // Of a listen that the client has ended there is nothing more to tell.
+                        if listens.get(&listen) != Some(&queued.number) {
+                            return None;
+                        }
+                        if has_ended {
+                            listens.remove(&listen);
+                        }
+                        Some(queued.message)
                     };
-                    // Of a listen that the client has ended there is nothing more to tell.
-                    if listens.get(&listen) != Some(&queued.number) {
-                        continue;
+                    let messages: Vec<_> = queued.drain(..).filter_map(still_wanted).collect();
+                    if !messages.is_empty() {
+                        return Some(Some(messages));
                     }
-                    if has_ended {
-                        listens.remove(&listen);
-                    }
-                    return Some(Some(queued.message));
                 }
             }
         }
@@ -308,6 +336,7 @@ impl LiveConnection {
 impl Drop for LiveConnection {
     fn drop(&mut self) {
         self.engine.shared.metrics.live_connections.dec();
+        self.queue.abandon();
         self.tell(Command::Leave { connection: self.id });
     }
 }

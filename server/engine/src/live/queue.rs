@@ -1,13 +1,15 @@
 //! What waits for a client: whole steps, bounded in bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use andiron_protocol::Version;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::event::Event;
+use super::pace::Pace;
 use super::token::{ListenDigest, ResumeToken};
 use crate::EngineError;
 
@@ -56,12 +58,15 @@ pub(super) struct Queue {
     state: Mutex<QueueState>,
     pub(super) ready: Notify,
     bytes_max: usize,
+    pace: Arc<Pace>,
 }
 
 #[derive(Default)]
 struct QueueState {
     messages: VecDeque<Queued>,
     bytes: usize,
+    /// Whether there was something since the taker last found nothing.
+    is_untaken: bool,
     /// Whether listens wait for room.
     is_awaited: bool,
     is_closed: bool,
@@ -69,17 +74,18 @@ struct QueueState {
 
 /// What there was to take.
 pub(super) enum Taken {
-    Message(Queued),
+    Messages,
     Nothing,
     Closed,
 }
 
 impl Queue {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(super) fn new(bytes_max: usize, pace: Arc<Pace>) -> Self {
         Self {
             state: Mutex::default(),
             ready: Notify::new(),
             bytes_max,
+            pace,
         }
     }
 
@@ -114,9 +120,17 @@ impl Queue {
                 }),
             });
         }
-        drop(state);
-        self.ready.notify_one();
+        self.tell(state);
         true
+    }
+
+    /// Wakes the taker unless it is at work.
+    fn tell(&self, mut state: MutexGuard<'_, QueueState>) {
+        if !std::mem::replace(&mut state.is_untaken, true) {
+            self.pace.told();
+            drop(state);
+            self.ready.notify_one();
+        }
     }
 
     /// Whether something could be put in. If not, the taker says so when there is room again.
@@ -135,26 +149,46 @@ impl Queue {
             number,
             message: LiveMessage::Ended { listen, error },
         });
-        drop(state);
-        self.ready.notify_one();
+        self.tell(state);
     }
 
-    /// The next message, and whether somebody waits for the room that there is now.
-    pub(super) fn take(&self) -> (Taken, bool) {
+    /// Takes messages until they are so many bytes, and says whether somebody waits for the room that there is now.
+    pub(super) fn take(&self, bytes_max: usize, messages: &mut Vec<Queued>) -> (Taken, bool) {
         let mut state = self.state.lock();
-        let taken = match state.messages.pop_front() {
-            Some(queued) => {
-                state.bytes -= cost(&queued.message);
-                Taken::Message(queued)
-            }
-            None if state.is_closed => Taken::Closed,
-            None => Taken::Nothing,
-        };
-        let is_awaited = state.is_awaited && state.bytes <= self.bytes_max / 4;
-        if is_awaited {
-            state.is_awaited = false;
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(queued) = state.messages.pop_front()
+        {
+            bytes += cost(&queued.message);
+            messages.push(queued);
         }
+        state.bytes -= bytes;
+        let taken = if bytes > 0 {
+            Taken::Messages
+        } else if state.is_closed {
+            Taken::Closed
+        } else {
+            Taken::Nothing
+        };
+        if bytes == 0 && state.is_untaken {
+            state.is_untaken = false;
+            self.pace.taken();
+        }
+        // Only once all that was taken has gone out: who still writes would be given one step more to hold.
+        let is_awaited = bytes == 0 && std::mem::take(&mut state.is_awaited);
         (taken, is_awaited)
+    }
+
+    /// Nobody takes anything any more.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        state.messages.clear();
+        state.bytes = 0;
+        if state.is_untaken {
+            state.is_untaken = false;
+            self.pace.taken();
+        }
     }
 
     /// Ends it: what is in it can still be taken.

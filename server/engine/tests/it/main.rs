@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
+mod change_feed;
 mod commits;
 mod concurrency;
 mod failures;

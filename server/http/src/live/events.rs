@@ -23,7 +23,9 @@ use crate::problem::ApiError;
 use crate::server::ConnectionLife;
 
 /// Events on their way to the socket.
-const EVENTS_MAX: usize = 4;
+pub(super) const EVENTS_MAX: usize = 2;
+/// Bytes of messages that go out together, about.
+const WRITE_BYTES: usize = 64 * 1024;
 /// The number of the one listen.
 const LISTEN: u64 = 0;
 
@@ -44,7 +46,11 @@ pub(crate) async fn events(
     let connection = app.engine.live();
     connection.listen(LISTEN, session.caller(), listen.target, resume)?;
     let first = match connection.next().await {
-        Some(LiveMessage::Changes(changes)) => event(&changes),
+        Some(LiveMessage::Changes(changes)) => {
+            let mut text = Vec::new();
+            event(&changes, &mut text);
+            text
+        }
         Some(LiveMessage::Ended { error, .. }) => return Err(error.into()),
         None => return Err(ApiError::from(andiron_engine::EngineError::Closed)),
     };
@@ -52,7 +58,8 @@ pub(crate) async fn events(
     let mut seed = [0];
     app.engine.fill_random(&mut seed);
     // Clients that lose their connections together come back one after the other.
-    let first = format!("retry: {}\n\n{first}", 1000 + 8 * u32::from(seed[0]));
+    let retry = format!("retry: {}\n\n", 1000 + 8 * u32::from(seed[0]));
+    let first = [retry.as_bytes(), &first].concat();
     let (sender, receiver) = mpsc::channel(EVENTS_MAX);
     tokio::spawn(async move {
         let sending = Sending {
@@ -76,14 +83,15 @@ pub(crate) async fn events(
     Ok(response)
 }
 
-struct Sending {
-    stall_max: Duration,
-    sender: mpsc::Sender<Bytes>,
+/// The way to whoever reads an answer.
+pub(super) struct Sending {
+    pub(super) stall_max: Duration,
+    pub(super) sender: mpsc::Sender<Bytes>,
 }
 
 impl Sending {
     /// Whether somebody took it.
-    async fn send(&self, text: String) -> bool {
+    pub(super) async fn send(&self, text: Vec<u8>) -> bool {
         let sent = timeout(self.stall_max, self.sender.send(Bytes::from(text))).await;
         matches!(sent, Ok(Ok(())))
     }
@@ -124,16 +132,25 @@ async fn tell(
             () = ending.as_mut() => return,
             _ = heartbeat.tick() => {
                 connection.mark();
-                ": heartbeat\n\n".to_owned()
+                b": heartbeat\n\n".to_vec()
             }
-            message = connection.next() => match message {
-                Some(LiveMessage::Changes(changes)) => event(&changes),
-                Some(LiveMessage::Ended { error, .. }) => {
-                    sending.send(end(&error.into())).await;
+            messages = connection.next_batch(WRITE_BYTES) => {
+                let Some(messages) = messages else {
                     return;
+                };
+                let mut text = Vec::new();
+                for message in messages {
+                    match message {
+                        LiveMessage::Changes(changes) => event(&changes, &mut text),
+                        LiveMessage::Ended { error, .. } => {
+                            text.extend_from_slice(&end(&error.into()));
+                            sending.send(text).await;
+                            return;
+                        }
+                    }
                 }
-                None => return,
-            },
+                text
+            }
         };
         if !sending.send(text).await {
             return;
@@ -142,26 +159,33 @@ async fn tell(
 }
 
 /// A step, or a part of one. Only a whole one has an id: there is no going on from the middle.
-fn event(changes: &andiron_engine::LiveChanges) -> String {
-    let data = frames::changes(changes, false);
-    if changes.more {
-        format!("data: {data}\n\n")
-    } else {
-        format!("id: {}\ndata: {data}\n\n", changes.resume)
+fn event(changes: &andiron_engine::LiveChanges, text: &mut Vec<u8>) {
+    if !changes.more {
+        text.extend_from_slice(format!("id: {}\n", changes.resume).as_bytes());
+    }
+    let (before, after) = frames::around_changes(changes, false);
+    for part in [
+        b"data: ",
+        before.as_bytes(),
+        &changes.changes,
+        after.as_bytes(),
+        b"\n\n",
+    ] {
+        text.extend_from_slice(part);
     }
 }
 
 /// The last event: an `EventSource` would come back otherwise, to be refused.
-fn end(error: &ApiError) -> String {
+fn end(error: &ApiError) -> Vec<u8> {
     let problem = error.to_problem();
     if problem.code == ErrorCode::Internal {
         tracing::error!(cause = error.cause(), "a listen failed");
     }
-    format!("event: end\ndata: {}\n\n", frames::error(None, &problem))
+    format!("event: end\ndata: {}\n\n", frames::error(None, &problem)).into_bytes()
 }
 
 /// The events as a body.
-struct Events(mpsc::Receiver<Bytes>);
+pub(super) struct Events(pub(super) mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Events {
     type Data = Bytes;

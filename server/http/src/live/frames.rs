@@ -1,13 +1,13 @@
 //! The frames of the protocol, as JSON.
 
-use andiron_engine::{LiveChanges, LiveTarget};
-use andiron_protocol::{
-    DocumentPath, InputError, Problem, Query, Timestamp, Version, from_json, write_json_string,
-};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use andiron_engine::{ChangePart, LiveChanges, LiveTarget};
+use andiron_protocol::{DocumentPath, InputError, Problem, Query, Timestamp, Version, from_json};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 /// A frame of a client.
 #[derive(Debug)]
@@ -140,27 +140,27 @@ pub(super) fn error(id: Option<u64>, problem: &Problem) -> String {
     }
 }
 
-/// Changes; `id` is left out where there is one listen alone. A part of a step has no resume token, since there is no going
-/// on from the middle of one.
-pub(super) fn changes(changes: &LiveChanges, with_id: bool) -> String {
-    let listed = std::str::from_utf8(&changes.changes).expect("changes are JSON");
-    let mut frame = String::with_capacity(listed.len() + 192);
-    frame.push_str("{\"op\":\"changes\"");
+/// What stands around changes in a frame; `id` is left out where there is one listen alone. A part of a step has no resume
+/// token, since there is no going on from the middle of one.
+pub(super) fn around_changes(changes: &LiveChanges, with_id: bool) -> (String, &'static str) {
+    let mut before = String::with_capacity(192);
+    // Writing to a string does not fail.
+    let _ = write!(before, "{{\"op\":\"changes\"");
     if with_id {
-        frame.push_str(&format!(",\"id\":{}", changes.listen));
+        let _ = write!(before, ",\"id\":{}", changes.listen);
     }
-    frame.push_str(&format!(
-        ",\"reset\":{},\"version\":\"{}\"",
-        changes.reset, changes.version
-    ));
+    let (reset, version) = (changes.reset, changes.version);
+    let _ = write!(before, ",\"reset\":{reset},\"version\":\"{version}\"");
     if !changes.more {
-        let mut resume = Vec::new();
-        write_json_string(&changes.resume.to_string(), &mut resume);
-        frame.push_str(",\"resume\":");
-        frame.push_str(std::str::from_utf8(&resume).expect("JSON is UTF-8"));
+        // A token is of letters that JSON does not escape.
+        let _ = write!(before, ",\"resume\":\"{}\"", changes.resume);
     }
-    frame.push_str(&format!(",\"more\":{},\"changes\":", changes.more));
-    frame.push_str(listed);
-    frame.push('}');
-    frame
+    let _ = write!(before, ",\"more\":{},\"changes\":", changes.more);
+    (before, "}")
+}
+
+/// What stands before the changes of a commit, or of a part of one.
+pub(super) fn before_logged(part: &ChangePart) -> String {
+    let (version, more) = (part.version, part.more);
+    format!("{{\"op\":\"changes\",\"version\":\"{version}\",\"more\":{more},\"changes\":")
 }

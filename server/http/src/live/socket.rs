@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use andiron_engine::{Caller, EngineError, LiveConnection, LiveMessage};
 use andiron_protocol::ErrorCode;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::{self, ClientFrame};
 use super::session::{Credential, Session};
+use super::websocket::{Frames, WebSocket, close_code};
 use crate::app::AppRef;
 use crate::problem::ApiError;
 use crate::server::ConnectionLife;
@@ -18,6 +19,8 @@ use crate::server::ConnectionLife;
 pub(crate) const SUBPROTOCOL: &str = "andiron.v1";
 /// Seconds over which clients of a server that ends are asked to come back.
 const RECONNECT_SECONDS_MAX: u32 = 5;
+/// Bytes of messages that go out in one write, about.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// Why a socket ends.
 enum End {
@@ -57,18 +60,11 @@ pub(crate) async fn serve_socket(
         if problem.code == ErrorCode::Internal {
             tracing::error!(cause = error.cause(), "a live socket failed");
         }
-        let close = CloseFrame {
-            code,
-            reason: problem.code.as_str().into(),
-        };
-        if socket.send(frames::error(None, &problem)).await.is_ok() {
-            // It may be gone already.
-            let _ = timeout(
-                socket.app.options.write_stall_max,
-                socket.socket.send(Message::Close(Some(close))),
-            )
-            .await;
-        }
+        let mut last = Frames::default();
+        last.text(&frames::error(None, &problem));
+        last.close(code, problem.code.as_str());
+        // It may be gone already.
+        let _ = socket.write(last).await;
     }
 }
 
@@ -98,13 +94,14 @@ impl Socket {
                 biased;
                 () = disturbed => self.check_session().await?,
                 () = ending.as_mut() => return Err(self.farewell()),
-                _ = heartbeat.tick() => self.beat(period).await?,
-                received = self.socket.recv() => match received {
+                received = self.socket.receive() => match received {
                     Some(Ok(message)) => self.receive(message).await?,
                     Some(Err(_)) | None => return Err(End::Gone),
                 },
-                message = self.connection.next() => match message {
-                    Some(message) => self.tell(message).await?,
+                // After what has been received: an answer that waits to be read is one.
+                _ = heartbeat.tick() => self.beat(period).await?,
+                messages = self.connection.next_batch(WRITE_BYTES) => match messages {
+                    Some(messages) => self.tell(messages).await?,
                     None => return Err(self.farewell()),
                 },
             }
@@ -112,8 +109,14 @@ impl Socket {
     }
 
     async fn send(&mut self, text: String) -> Result<(), End> {
-        let sent = self.socket.send(Message::text(text));
-        match timeout(self.app.options.write_stall_max, sent).await {
+        let mut frames = Frames::default();
+        frames.text(&text);
+        self.write(frames).await
+    }
+
+    async fn write(&mut self, frames: Frames) -> Result<(), End> {
+        let written = self.socket.write(frames);
+        match timeout(self.app.options.write_stall_max, written).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
@@ -146,18 +149,16 @@ impl Socket {
             return Err(End::Gone);
         }
         self.connection.mark();
-        let ping = self.socket.send(Message::Ping(bytes::Bytes::new()));
-        match timeout(self.app.options.write_stall_max, ping).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
-        }
+        let mut ping = Frames::default();
+        ping.ping();
+        self.write(ping).await
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {
         self.heard = Instant::now();
         let text = match &message {
             Message::Text(text) => text.as_str(),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
             Message::Close(_) => return Err(End::Gone),
             Message::Binary(_) => {
                 let error = ApiError::invalid("messages are text");
@@ -200,27 +201,37 @@ impl Socket {
         self.send(frames::authenticated(expires)).await
     }
 
-    async fn tell(&mut self, message: LiveMessage) -> Result<(), End> {
-        match message {
-            LiveMessage::Changes(changes) => self.send(frames::changes(&changes, true)).await,
-            LiveMessage::Ended { listen, error } => {
-                let mut error = ApiError::from(error);
-                let is_admin = self
-                    .session
-                    .as_ref()
-                    .is_some_and(|session| session.caller().is_admin());
-                if let Some(denial) = error.denial() {
-                    tracing::info!(denial, "a listen was denied");
-                    if self.app.options.shows_denials || is_admin {
-                        error = error.showing_denial();
-                    }
+    async fn tell(&mut self, messages: Vec<LiveMessage>) -> Result<(), End> {
+        let mut frames = Frames::default();
+        for message in messages {
+            match message {
+                LiveMessage::Changes(changes) => {
+                    let (before, after) = frames::around_changes(&changes, true);
+                    frames.text_around(&before, &changes.changes, after);
                 }
-                if let Some(cause) = error.cause() {
-                    tracing::error!(cause, "a listen failed");
-                }
-                self.send(frames::error(Some(listen), &error.to_problem())).await
+                LiveMessage::Ended { listen, error } => frames.text(&self.end_of(listen, error)),
             }
         }
+        self.write(frames).await
+    }
+
+    /// What a client is told of the end of a listen.
+    fn end_of(&self, listen: u64, error: EngineError) -> String {
+        let mut error = ApiError::from(error);
+        let is_admin = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.caller().is_admin());
+        if let Some(denial) = error.denial() {
+            tracing::info!(denial, "a listen was denied");
+            if self.app.options.shows_denials || is_admin {
+                error = error.showing_denial();
+            }
+        }
+        if let Some(cause) = error.cause() {
+            tracing::error!(cause, "a listen failed");
+        }
+        frames::error(Some(listen), &error.to_problem())
     }
 
     /// The end of the server: clients come back one after the other.

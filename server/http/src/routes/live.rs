@@ -5,8 +5,6 @@ use std::sync::Arc;
 use andiron_auth::AuthError;
 use andiron_engine::{Caller, LiveTarget};
 use andiron_protocol::{DocumentPath, ErrorCode, InputError, Source};
-use axum::RequestExt as _;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Request, State};
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, StatusCode};
@@ -18,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::app::AppRef;
 use crate::caller::{CallerOf, token_of};
-use crate::live::{Credential, Listen, SUBPROTOCOL, Session, events, serve_socket};
+use crate::live::{Credential, Listen, Opening, SUBPROTOCOL, Session, events, serve_socket};
 use crate::openapi::schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
@@ -30,8 +28,6 @@ use crate::{answer, cors};
 const LISTEN_PARAMETERS: [&str; 9] = [
     "from", "group", "doc", "filter", "orderBy", "limit", "cursor", "select", "ticket",
 ];
-/// Bytes that a socket's buffers begin with: most sockets are idle most of the time.
-const SOCKET_BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes of a ticket, and what every ticket begins with.
 const TICKET_BYTES: usize = 32;
 const TICKET_PREFIX: &str = "lt_";
@@ -68,19 +64,19 @@ pub(crate) async fn live(
     check_origin(&app, request.headers())?;
     let session = Session::begin(&app, credential(&app, &caller, request.headers()))?;
     let life = life(&request);
-    let upgrade: WebSocketUpgrade = request.extract_parts().await.map_err(|_| {
+    let bytes_max = app.options.live_message_bytes_max;
+    let (opening, answer) = Opening::of(&mut request, SUBPROTOCOL, bytes_max).ok_or_else(|| {
         ApiError::invalid(format!(
             "this is a WebSocket, with the subprotocol `{SUBPROTOCOL}`"
         ))
     })?;
-    let bytes_max = app.options.live_message_bytes_max;
-    let upgrade = upgrade
-        .protocols([SUBPROTOCOL])
-        .read_buffer_size(SOCKET_BUFFER_BYTES)
-        .write_buffer_size(SOCKET_BUFFER_BYTES)
-        .max_message_size(bytes_max)
-        .max_frame_size(bytes_max);
-    Ok(upgrade.on_upgrade(move |socket| serve_socket(app, socket, session, life)))
+    let shared = AppRef::clone(&app);
+    shared.live_runtime.spawn(async move {
+        if let Some(socket) = opening.socket().await {
+            serve_socket(app, socket, session, life).await;
+        }
+    });
+    Ok(answer)
 }
 
 /// Listen to a query or a document as Server-Sent Events
@@ -174,12 +170,12 @@ pub(crate) async fn mint_ticket(
     Ok(answer::json_of(StatusCode::CREATED, &Ticket { ticket }))
 }
 
-fn life(request: &Request) -> Option<Arc<ConnectionLife>> {
+pub(super) fn life(request: &Request) -> Option<Arc<ConnectionLife>> {
     request.extensions().get::<Arc<ConnectionLife>>().cloned()
 }
 
 /// What the caller whom the gate has let in has shown.
-fn credential(app: &AppRef, caller: &Caller, headers: &HeaderMap) -> Credential {
+pub(super) fn credential(app: &AppRef, caller: &Caller, headers: &HeaderMap) -> Credential {
     match (caller, token_of(app, headers)) {
         (Caller::User(_) | Caller::ServiceKey(_), Some(token)) => Credential::Token(token.to_owned()),
         _ => Credential::None(caller.clone()),
@@ -188,7 +184,7 @@ fn credential(app: &AppRef, caller: &Caller, headers: &HeaderMap) -> Credential 
 
 /// Pages of other sites may not open sockets, as they may not call the API: those of this host and of configured origins may.
 /// Programs that are no browsers name no origin.
-fn check_origin(app: &AppRef, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn check_origin(app: &AppRef, headers: &HeaderMap) -> Result<(), ApiError> {
     if !headers.contains_key(ORIGIN)
         || cors::is_own(headers)
         || cors::allowed_origin(&app.options.cors_origins, headers).is_some()
