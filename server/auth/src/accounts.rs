@@ -183,8 +183,20 @@ impl Accounts {
         time: Duration,
         email: &str,
     ) -> Result<(), AuthError> {
+        self.deliver_mail(kind, to, code, time, email).await.map(drop)
+    }
+
+    /// The same, and says what the mail server said.
+    async fn deliver_mail(
+        &self,
+        kind: MailKind,
+        to: &EmailAddress,
+        code: &SecretText,
+        time: Duration,
+        email: &str,
+    ) -> Result<String, AuthError> {
         let Some(deliver) = &self.0.post.deliver else {
-            return Ok(());
+            return Ok(String::new());
         };
         let options = self.options();
         let page = match options.link_url.as_str() {
@@ -205,15 +217,15 @@ impl Accounts {
         delivered.map_err(|detail| AuthError::Internal(format!("sending a mail: {detail}")))
     }
 
-    /// Sends a mail that shows that mails can be sent.
+    /// Sends a mail that shows that mails can be sent, and says what the mail server said to it.
     ///
     /// # Errors
     /// [`AuthError::NotPossible`] with what the mail server said.
-    pub async fn send_test_mail(&self, to: &EmailAddress) -> Result<(), AuthError> {
+    pub async fn send_test_mail(&self, to: &EmailAddress) -> Result<String, AuthError> {
         self.check_post()?;
         let none = SecretText::new(String::new());
         let sent = self
-            .send_mail(MailKind::Test, to, &none, Duration::ZERO, to.as_str())
+            .deliver_mail(MailKind::Test, to, &none, Duration::ZERO, to.as_str())
             .await;
         sent.map_err(|error| AuthError::NotPossible(error.to_string()))
     }

@@ -48,7 +48,8 @@ pub use flows::{
     PasskeyView, RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment,
 };
 pub use mail::{
-    Deliver, Delivery, Mail, MailTemplates, Mailbox, MailboxEntry, SmtpOptions, SmtpSecurity, SmtpTransport,
+    Deliver, Delivery, Mail, MailDelivery, MailTemplates, Mailbox, MailboxEntry, SmtpOptions, SmtpSecurity,
+    SmtpTransport,
 };
 pub use oauth::{ProviderList, ProviderOptions, parse_providers};
 pub use options::{AttemptLimits, AuthOptions, HashCost, Rate, SignUpPolicy};

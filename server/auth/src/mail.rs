@@ -30,13 +30,16 @@ pub struct Mail {
     pub html: String,
 }
 
+/// What the delivery of a mail ends in: what the next mail server said to it, or a reason for the log.
+pub type MailDelivery<'d> = Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'd>>;
+
 /// What a delivery ends in: nothing, or a reason for the log.
 pub type Delivery<'d> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'd>>;
 
 /// A way out for mails.
 pub trait Deliver: Send + Sync + 'static {
     /// Delivers a mail, or hands it to somebody who will. The error is for the log.
-    fn deliver(&self, mail: Mail) -> Delivery<'_>;
+    fn deliver(&self, mail: Mail) -> MailDelivery<'_>;
 }
 
 /// What a mail is about; the name of its template.

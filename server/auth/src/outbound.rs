@@ -138,17 +138,21 @@ impl Outbound {
         let found = tokio::net::lookup_host((host, port))
             .await
             .map_err(|error| error.to_string())?;
-        let mut found: Vec<_> = found.collect();
-        if !self.allows_private && found.iter().any(|address| !is_public(address.ip())) {
-            return Err("the name leads to an address that is not public".to_owned());
-        }
-        // IPv4 first: it is what works everywhere.
-        found.sort_by_key(SocketAddr::is_ipv6);
-        found
-            .into_iter()
-            .next()
-            .ok_or_else(|| "the name has no address".to_owned())
+        choose(found.collect(), self.allows_private)
     }
+}
+
+/// The address to connect to, of those that a name has: what is checked is what is connected to.
+fn choose(mut found: Vec<SocketAddr>, allows_private: bool) -> Result<SocketAddr, String> {
+    if !allows_private && found.iter().any(|address| !is_public(address.ip())) {
+        return Err("the name leads to an address that is not public".to_owned());
+    }
+    // IPv4 first: it is what works everywhere.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| "the name has no address".to_owned())
 }
 
 /// What every request begins with.
@@ -241,17 +245,17 @@ fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => {
-            let [a, b, .., y, z] = address.segments();
-            // NAT64 and 6to4 carry an IPv4 address that would be judged as one.
-            let carried = match (a, b) {
-                (0x64, 0xff9b) => Some(u32::from(y) << 16 | u32::from(z)),
-                (0x2002, _) => Some(u32::from(b) << 16 | u32::from(address.segments()[2])),
-                _ => None,
-            };
-            carried.is_none_or(|carried| is_public_v4(Ipv4Addr::from(carried)))
-                && (a == 0x64 || a & 0xe000 == 0x2000)
-                && !(a == 0x64 && b != 0xff9b)
-                && !(a == 0x2001 && (b < 0x0200 || b == 0x0db8))
+            let carried =
+                |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+            match address.segments() {
+                // NAT64 and 6to4 carry an IPv4 address, which is what is reached.
+                [0x64, 0xff9b, 0, 0, 0, 0, high, low] => carried(high, low),
+                [0x2002, high, low, ..] => carried(high, low),
+                // What registries have set aside, Teredo and documentation among it.
+                [0x2001, second, ..] if second < 0x0200 || second == 0x0db8 => false,
+                [0x3fff, second, ..] if second < 0x1000 => false,
+                [first, ..] => first & 0xe000 == 0x2000,
+            }
         }
     }
 }
@@ -267,6 +271,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 224
         || (a == 100 && b & 0xc0 == 64)
         || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
         || (a == 198 && b & 0xfe == 18))
 }
 
@@ -295,6 +300,11 @@ mod tests {
             "::ffff:10.0.0.1",
             "64:ff9b::7f00:1",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::808:808",
+            "::127.0.0.1",
+            "2001::1",
+            "3fff::1",
+            "192.88.99.1",
             "2002:7f00:1::",
             "2001:db8::1",
             "ff02::1",
@@ -304,6 +314,28 @@ mod tests {
         for text in ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808"] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
+    }
+
+    /// A name that leads to many addresses leads into the server's own network if one of them does.
+    #[test]
+    fn a_name_is_reached_only_if_all_of_its_addresses_are_public() {
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let public = ["[2606:4700::1111]:443", "93.184.216.34:443"];
+        assert_eq!(
+            choose(addresses(&public), false),
+            Ok("93.184.216.34:443".parse().unwrap())
+        );
+        for private in [
+            "127.0.0.1:443",
+            "[::ffff:10.0.0.1]:443",
+            "[64:ff9b::a9fe:a9fe]:443",
+        ] {
+            for found in [[public[0], private], [private, public[1]]] {
+                assert!(choose(addresses(&found), false).is_err(), "{found:?}");
+                assert!(choose(addresses(&found), true).is_ok(), "{found:?}");
+            }
+        }
+        assert!(choose(Vec::new(), true).is_err());
     }
 
     #[tokio::test]

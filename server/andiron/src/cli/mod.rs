@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who does it.
 
 mod admin;
+mod auth;
 mod config;
 mod connection;
 mod doctor;
@@ -8,6 +9,7 @@ mod export;
 mod import;
 mod init;
 mod key;
+mod mail;
 mod output;
 mod progress;
 mod rules;
@@ -61,6 +63,16 @@ enum Command {
     Admin {
         #[command(subcommand)]
         action: admin::AdminAction,
+    },
+    /// Look after what signs access tokens
+    Auth {
+        #[command(subcommand)]
+        action: auth::AuthAction,
+    },
+    /// Try whether mails go out
+    Mail {
+        #[command(subcommand)]
+        action: mail::MailAction,
     },
     /// Examine a project folder and its data
     Doctor {
@@ -200,6 +212,8 @@ fn perform(command: Command) -> Result<(), AndironError> {
         Command::Export(arguments) => on_runtime(export::export(arguments)),
         Command::Key { action } => on_runtime(key::key(action)),
         Command::Admin { action } => on_runtime(admin::admin(action)),
+        Command::Auth { action } => on_runtime(auth::auth(action)),
+        Command::Mail { action } => on_runtime(mail::mail(action)),
         Command::Doctor { folder } => on_runtime(doctor::doctor(folder)),
         Command::Rules { action } => rules::rules(action),
         Command::Types(arguments) => types::types(&arguments),

@@ -17,6 +17,8 @@ fn every_command_explains_itself() {
         "key create",
         "key list",
         "key revoke",
+        "auth rotate-keys",
+        "mail test",
         "doctor",
         "rules",
         "rules check",
@@ -124,6 +126,26 @@ fn a_key_is_printed_alone_and_can_be_ended() {
     run(folder.path(), &["key", "revoke", "importer"]).expect(0);
     assert_eq!(run(folder.path(), &["key", "list"]).expect(0).stdout, "");
     run(folder.path(), &["key", "revoke", "importer"]).expect(1);
+}
+
+#[test]
+fn a_key_is_made_for_what_it_is_needed_for_and_as_long_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let scoped = "key create reader --scope documents:read:posts --scope audit:read --expires 90d";
+    let words: Vec<_> = scoped.split(' ').collect();
+    run(folder.path(), &words).expect(0);
+    run(folder.path(), &["key", "create", "all"]).expect(0);
+    let list = run(folder.path(), &["key", "list"]).expect(0).stdout;
+    let lines: Vec<_> = list.lines().collect();
+    assert!(
+        lines[0].starts_with("reader  ") && lines[0].ends_with("  never used  documents:read:posts audit:read"),
+        "{list}"
+    );
+    assert!(lines[1].ends_with("  no end      never used  everything") || lines[1].contains("no end"), "{list}");
+    for (option, value) in [("--scope", "documents"), ("--expires", "soon"), ("--expires", "2020-01-01")] {
+        let output = run(folder.path(), &["key", "create", "bad", option, value]);
+        assert_ne!(output.code, Some(0), "{option} {value}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod crash_files;
 mod live;
+mod looking_after;
 mod remote;
 mod rules_commands;
 mod serve;

@@ -6,7 +6,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
-use super::{Deliver, Delivery, Mail};
+use super::{Deliver, Mail, MailDelivery};
 use crate::{AuthError, SecretText};
 
 /// How long an SMTP server may take for one step.
@@ -75,7 +75,7 @@ impl SmtpTransport {
         })
     }
 
-    async fn send(&self, mail: Mail) -> Result<(), String> {
+    async fn send(&self, mail: Mail) -> Result<String, String> {
         let to: lettre::Address = mail.to.as_str().parse().map_err(|error| format!("{error}"))?;
         let message = Message::builder()
             .from(self.from.clone())
@@ -83,13 +83,18 @@ impl SmtpTransport {
             .subject(mail.subject)
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))
             .map_err(|error| error.to_string())?;
-        let sent = self.transport.send(message).await;
-        sent.map(drop).map_err(|error| error.to_string())
+        let said = self
+            .transport
+            .send(message)
+            .await
+            .map_err(|error| error.to_string())?;
+        let lines: Vec<_> = said.message().collect();
+        Ok(format!("{} {}", said.code(), lines.join(" ")))
     }
 }
 
 impl Deliver for SmtpTransport {
-    fn deliver(&self, mail: Mail) -> Delivery<'_> {
+    fn deliver(&self, mail: Mail) -> MailDelivery<'_> {
         Box::pin(self.send(mail))
     }
 }

@@ -565,6 +565,14 @@ pub(crate) struct ProviderProof {
     code_verifier: Option<String>,
 }
 
+/// What became of a test mail.
+#[derive(ToSchema)]
+pub(crate) struct TestMail {
+    /// What the mail server said.
+    #[schema(example = "250 2.0.0 Ok: queued as 4f8d1c2b")]
+    said: String,
+}
+
 /// An invitation.
 #[derive(ToSchema)]
 pub(crate) struct Invitation {

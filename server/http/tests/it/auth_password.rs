@@ -313,6 +313,23 @@ async fn more_passwords_than_may_wait_are_refused_before_they_cost_anything() {
     );
 }
 
+/// Whatever gets as far as being hashed has been counted as an attempt before, and five wrong ones lock the account.
+#[tokio::test]
+async fn a_password_of_a_megabyte_is_refused_before_it_is_hashed() {
+    let server = Server::start().await;
+    Person::sign_up(&server, "ada@example.org").await;
+    for _ in 0..6 {
+        for (bytes, status) in [(257, 400), (60_000, 400), (1 << 20, 413)] {
+            for path in ["sign-in", "sign-up"] {
+                let body = json!({"email": "ada@example.org", "password": "x".repeat(bytes)});
+                let answer = post(&server, path, &body).await;
+                assert_eq!(answer.status, status, "{path} with {bytes} bytes: {}", answer.text());
+            }
+        }
+    }
+    Person::sign_in(&server, "ada@example.org", PASSWORD).await;
+}
+
 #[tokio::test]
 async fn accounts_are_imported_with_hashes_of_other_programs_that_their_first_sign_in_replaces() {
     let server = Server::start().await;

@@ -15,6 +15,7 @@ mod auth_cookies;
 mod auth_factor;
 mod auth_mail;
 mod auth_oauth;
+#[cfg(feature = "foreign-clients")]
 mod auth_oidc_real;
 mod auth_passkeys;
 mod auth_passkeys_browser;
@@ -50,6 +51,7 @@ mod health;
 mod live;
 mod live_browser;
 mod log;
+mod outbound;
 mod query;
 mod reference;
 mod stream;

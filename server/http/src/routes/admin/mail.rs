@@ -45,6 +45,8 @@ pub(crate) async fn read_mailbox(
 }
 
 /// Send a test mail
+///
+/// The same as `andiron mail test`.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/test-mail",
@@ -52,7 +54,7 @@ pub(crate) async fn read_mailbox(
     tag = "Administration of accounts",
     request_body(content = schemas::Email, example = json!({"email": "ada@example.org"})),
     responses(
-        (status = 204, description = "The mail server took it"),
+        (status = 200, description = "The mail server took it, and what it said", body = schemas::TestMail),
         (status = 400, description = "It did not; `detail` has what it said", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -61,8 +63,11 @@ pub(crate) async fn send_test_mail(
     CallerOf(caller): CallerOf,
     request: Request,
 ) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Sent {
+        said: String,
+    }
     let (body, _) = admitted_body::<EmailBody>(&app, &caller, Permission::Everything, request).await?;
-    let email = body.address()?;
-    app.accounts.send_test_mail(&email).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT))
+    let said = app.accounts.send_test_mail(&body.address()?).await?;
+    Ok(answer::json_of(StatusCode::OK, &Sent { said }))
 }
