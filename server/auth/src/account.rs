@@ -335,6 +335,7 @@ impl Account {
         let fields = [
             ("email", text(&record.email)),
             ("emailVerified", Value::Boolean(record.email_verified)),
+            ("phone", text(&record.phone)),
             ("name", text(&record.profile.name)),
             ("picture", text(&record.profile.picture)),
             ("locale", text(&record.profile.locale)),

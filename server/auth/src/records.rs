@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::AuthError;
 
 /// Records read by one query.
-const RECORDS_MAX: u32 = 1000;
+pub(crate) const RECORDS_MAX: u32 = 1000;
 
 /// A record as it was read.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use crate::accounts::CONFLICTS_MAX;
 use crate::audit::{AUDIT, Event};
 use crate::codes::CODES;
 use crate::limit::Attempt;
-use crate::records::{Batch, Record, is_conflict, list, read};
+use crate::records::{Batch, RECORDS_MAX, Record, is_conflict, list, read};
 use crate::secret::{self, hash};
 use crate::token::{Kind, after};
 use crate::{Accounts, AuthError, ClientInfo, SecretText};
@@ -563,13 +563,20 @@ impl Accounts {
             (codes, less("expires", text(now))?),
             (audit, less("time", text(oldest(self.options().audit_time)))?),
         ] {
-            let records: Vec<Record<serde_json::Value>> = list(self.engine(), source, Some(filter)).await?;
-            for some in records.chunks(EXPIRED_BATCH_MAX) {
-                let mut batch = Batch::default();
-                for record in some {
-                    batch.delete(record.path.clone());
+            // A list has so many at most: there may be more, if many began what they did not end.
+            loop {
+                let records: Vec<Record<serde_json::Value>> =
+                    list(self.engine(), source.clone(), Some(filter.clone())).await?;
+                for some in records.chunks(EXPIRED_BATCH_MAX) {
+                    let mut batch = Batch::default();
+                    for record in some {
+                        batch.delete(record.path.clone());
+                    }
+                    batch.commit(self.engine()).await?;
                 }
-                batch.commit(self.engine()).await?;
+                if records.len() < RECORDS_MAX as usize {
+                    break;
+                }
             }
         }
         Ok(())

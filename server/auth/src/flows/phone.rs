@@ -108,7 +108,10 @@ impl Accounts {
                 let uid = account.uid.clone();
                 batch.create(phone_path(phone)?, &PhoneOwner { uid })?;
                 account.record.phone = Some(phone.as_str().to_owned());
-                account.record.anonymous = false;
+                if std::mem::take(&mut account.record.anonymous) {
+                    // Somebody in particular signs up.
+                    self.ask_rules(account, &Shown::new(&[AMR], PROVIDER), Some(user), batch)?;
+                }
                 let event = Event::new("phone-changed", &user.uid, client);
                 self.audit(batch, event.detail(phone.as_str()))
             })

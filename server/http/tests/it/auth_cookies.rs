@@ -98,6 +98,9 @@ impl Jar {
     }
 }
 
+/// What a page of somebody else makes of a request, with what its maker knows of Ada and Eve.
+type Forgery = fn(Request, &Jar, &Jar) -> Request;
+
 /// A call of `/api/v1/auth/…` that asks for cookies.
 fn asking(path: &str) -> Request {
     Request::new("POST", &format!("/api/v1/auth/{path}"))
@@ -170,7 +173,7 @@ async fn a_request_that_no_page_of_the_app_has_made_changes_nothing() {
     Person::sign_up(&server, "eve@example.org").await;
     let ada = Jar::sign_in(&server, "ada@example.org").await;
     let eve = Jar::sign_in(&server, "eve@example.org").await;
-    let forged: [(&str, fn(Request, &Jar, &Jar) -> Request); 12] = [
+    let forged: [(&str, Forgery); 12] = [
         ("nothing but the cookie", |request, _, _| request),
         ("no token", |request, _, _| request.header("origin", APP)),
         ("an empty token", |request, _, _| {

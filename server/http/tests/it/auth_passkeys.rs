@@ -11,6 +11,9 @@ use crate::reference::assert_described;
 use crate::server::{Server, quick_accounts};
 use crate::smtp::SmtpServer;
 
+/// What an attacker makes of a proof.
+type Forgery = fn(&mut Value);
+
 fn with_passkeys() -> AuthOptions {
     AuthOptions {
         passkeys: Some(RelyingParty::new(RP_ID, vec![ORIGIN.to_owned()]).unwrap()),
@@ -346,7 +349,7 @@ async fn what_no_good_browser_says_signs_nobody_in() {
         let refused = finish(&server, &passkey.sign(&options, &manner)).await;
         assert_eq!(refused.code(), "failed-precondition", "a challenge of its own");
     }
-    let forgeries: [(&str, fn(&mut Value)); 6] = [
+    let forgeries: [(&str, Forgery); 6] = [
         ("another's signature", |proof| {
             proof["response"]["signature"] = json!(encode(&[48; 70]))
         }),
