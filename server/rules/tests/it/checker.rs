@@ -725,13 +725,23 @@ fn every_code_has_a_name_of_its_own_and_a_sentence() {
 
 #[test]
 fn rules_of_accounts_are_about_signing_up() {
-    let accounts = |members: &str| codes(&format!("rules_version = '2'; service andiron.auth {{ {members} }}"));
+    let accounts = |members: &str| {
+        codes(&format!(
+            "rules_version = '2'; service andiron.auth {{ {members} }}"
+        ))
+    };
     let create = "allow create: if request.resource.data.email.matches('.*@a[.]example');";
-    assert_eq!(accounts(&format!("match /accounts/{{account}} {{ {create} }}")), []);
+    assert_eq!(
+        accounts(&format!("match /accounts/{{account}} {{ {create} }}")),
+        []
+    );
     // Everybody may sign up: nobody who does has signed in before.
     assert_eq!(accounts("match /accounts/{account} { allow create; }"), []);
     let looks_up = "allow create: if exists(/databases/(default)/documents/guests/$(account));";
-    assert_eq!(accounts(&format!("match /accounts/{{account}} {{ {looks_up} }}")), []);
+    assert_eq!(
+        accounts(&format!("match /accounts/{{account}} {{ {looks_up} }}")),
+        []
+    );
     for unreachable in [
         &*format!("match /users/{{account}} {{ {create} }}"),
         &*format!("match /accounts/{{account}}/more/{{more}} {{ {create} }}"),

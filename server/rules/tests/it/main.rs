@@ -5,6 +5,7 @@
 mod checker;
 mod evaluate_logic;
 mod evaluate_lookups;
+mod evaluate_operators;
 mod evaluate_scenarios;
 mod evaluate_support;
 mod evaluate_values;
@@ -16,6 +17,7 @@ mod golden;
 mod manual;
 mod mutation;
 mod partial_lists;
+mod partial_proofs;
 mod partial_random;
 #[cfg(feature = "published-grammar")]
 mod published_grammar;
