@@ -3,7 +3,7 @@
 use andiron_rules::ListProof;
 use andiron_rules::evaluate::Ruleset;
 
-use crate::evaluate_support::{data, firestore, ruleset};
+use crate::evaluate_support::{firestore, ruleset};
 use crate::partial_lists::{query, request, world};
 
 /// Proves queries on `posts`, and says of one that is not proved what would help.
