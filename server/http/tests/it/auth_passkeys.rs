@@ -1,4 +1,5 @@
-//! Passkeys, by an authenticator in software; the attacks on them. `browser` has them in a real browser.
+//! Passkeys, by an authenticator in software; the attacks on them. `auth_passkeys_browser` has them in a real
+//! browser.
 
 use andiron_auth::{AuthOptions, RelyingParty};
 use serde_json::{Value, json};

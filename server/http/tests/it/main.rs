@@ -12,12 +12,15 @@ mod admin;
 mod auth_admin;
 mod auth_client;
 mod auth_cookies;
+#[cfg(feature = "foreign-clients")]
+mod auth_cookies_browser;
 mod auth_factor;
 mod auth_mail;
 mod auth_oauth;
 #[cfg(feature = "foreign-clients")]
 mod auth_oidc_real;
 mod auth_passkeys;
+#[cfg(feature = "foreign-clients")]
 mod auth_passkeys_browser;
 mod auth_password;
 mod auth_rules;
@@ -28,6 +31,7 @@ mod auth_token;
 mod authentication;
 mod authenticator;
 mod bad_input;
+#[cfg(feature = "foreign-clients")]
 mod browser;
 mod changes;
 mod commit;
