@@ -171,11 +171,11 @@ impl Access<'_> {
         match self {
             Self::Get(path) => scopes.check_document(Permission::DocumentsRead, path),
             Self::Write(path) => scopes.check_document(Permission::DocumentsWrite, path),
-            Self::List(source) => scopes.check_source(source),
+            Self::List(source) => scopes.check_source(Permission::DocumentsRead, source),
             // What is done to the file is put to the file judge.
             Self::File(bucket) => scopes.check(Permission::FilesRead, Some(bucket)),
-            Self::Follow(Some(source)) => scopes.check_source(source),
-            Self::Follow(None) => scopes.check(Permission::DocumentsRead, None),
+            Self::Follow(Some(source)) => scopes.check_source(Permission::ChangesRead, source),
+            Self::Follow(None) => scopes.check(Permission::ChangesRead, None),
             Self::ListCollections => scopes.check(Permission::DocumentsRead, None),
             Self::Administer => scopes.check(Permission::ServerRead, None),
         }

@@ -24,6 +24,9 @@ pub enum Permission {
     DocumentsRead,
     /// Besides that, create, change and delete them.
     DocumentsWrite,
+    /// Follow the changes of documents, with the documents before and after; of one collection and those below it, if it
+    /// names one.
+    ChangesRead,
     /// Get and list files; of one bucket, if it names one.
     FilesRead,
     /// Besides that, upload, change and delete them.
@@ -50,10 +53,11 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission with its name.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Everything, "admin:*"),
         (Self::DocumentsRead, "documents:read"),
         (Self::DocumentsWrite, "documents:write"),
+        (Self::ChangesRead, "changes:read"),
         (Self::FilesRead, "files:read"),
         (Self::FilesWrite, "files:write"),
         (Self::AccountsRead, "accounts:read"),
@@ -112,7 +116,7 @@ impl FromStr for Scope {
         })?;
         let within = match (permission, within) {
             (_, None) => None,
-            (Permission::DocumentsRead | Permission::DocumentsWrite, Some(within)) => {
+            (Permission::DocumentsRead | Permission::DocumentsWrite | Permission::ChangesRead, Some(within)) => {
                 let collection: CollectionPath = within.parse()?;
                 if collection.is_system() {
                     return Err(InputError::new("no key is for a collection of the server's own"));
@@ -204,11 +208,11 @@ impl Scopes {
         self.check(permission, Some(path.collection_str()))
     }
 
-    pub(crate) fn check_source(&self, source: &Source) -> Result<(), EngineError> {
+    pub(crate) fn check_source(&self, permission: Permission, source: &Source) -> Result<(), EngineError> {
         match source {
-            Source::Collection(path) => self.check(Permission::DocumentsRead, Some(path.as_str())),
+            Source::Collection(path) => self.check(permission, Some(path.as_str())),
             // A group is everywhere.
-            Source::Group(_) => self.check(Permission::DocumentsRead, None),
+            Source::Group(_) => self.check(permission, None),
         }
     }
 }

@@ -525,8 +525,8 @@ pub(crate) struct NewKey {
     /// 1 to 64 letters, digits, `.`, `_` and `-`, unlike every other key's.
     #[schema(example = "importer")]
     name: String,
-    /// What it may do; everything if not given. A scope is `admin:*`, `documents:read`, `documents:write`, `files:read`,
-    /// `files:write`, `accounts:read`, `accounts:write`, `claims:write`, `tokens:mint`, `accounts:impersonate`, `rules:read`,
+    /// What it may do; everything if not given. A scope is `admin:*`, `documents:read`, `documents:write`, `changes:read`,
+    /// `files:read`, `files:write`, `accounts:read`, `accounts:write`, `claims:write`, `tokens:mint`, `accounts:impersonate`, `rules:read`,
     /// `rules:write`, `audit:read` or `server:read`. One of documents may name a collection and what is below it, as in
     /// `documents:read:posts`, one of files a bucket.
     #[schema(nullable = false, example = json!(["documents:write:posts"]))]
