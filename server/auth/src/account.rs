@@ -247,7 +247,8 @@ impl Account {
             subject: Some(&identity.subject),
             email: identity.email.as_deref(),
         });
-        let passkey = (!record.passkeys.is_empty()).then_some(ProviderView {
+        let signs_in = record.passkeys.iter().any(|passkey| !passkey.second_factor);
+        let passkey = signs_in.then_some(ProviderView {
             id: "passkey",
             subject: None,
             email: None,

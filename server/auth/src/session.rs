@@ -137,6 +137,13 @@ impl Shown {
         self
     }
 
+    /// Whether something was shown that a passkey makes two of.
+    pub(crate) fn has_another_factor(&self) -> bool {
+        self.amr
+            .iter()
+            .any(|method| matches!(method.as_str(), "pwd" | "email" | "fed" | "sms"))
+    }
+
     /// Whether two factors were shown.
     pub(crate) fn has_two_factors(&self) -> bool {
         self.amr.iter().any(|method| method == "mfa")

@@ -1,6 +1,6 @@
 //! Signing in with a passkey: alone, as the second factor, or once more within a session.
 //!
-//! Alone it must have made sure who uses it, and then it is two factors in one: nothing else is asked. A challenge is for
+//! Alone, also within a session that has shown nothing else, it must have made sure who uses it, and then it is two factors in one: nothing else is asked. A challenge is for
 //! one of the three and for nothing else. Whether an address has an account, or passkeys, no answer tells: what a browser is
 //! told to begin with is the same for all.
 
@@ -72,6 +72,7 @@ impl Accounts {
             PasskeyUse::StepUp(user) => {
                 Self::check_acts_for_itself(user)?;
                 new.kind = CodeKind::PasskeyStepUp;
+                is_second_factor = self.session_of(user)?.data.shown().has_another_factor();
                 passkeys = self.account(&user.uid)?.record.passkeys;
                 uid = Some(user.uid.clone());
             }
@@ -162,6 +163,9 @@ impl Accounts {
         let shown = proof.check(rp, passkey)?;
         match what {
             PasskeyUse::SignIn(_) => {
+                if passkey.second_factor {
+                    return Err("it is a second factor alone");
+                }
                 if code
                     .data
                     .email
@@ -185,7 +189,14 @@ impl Accounts {
                 }
             }
         }
-        let is_alone = !matches!(what, PasskeyUse::SecondFactor(_));
+        let is_alone = match what {
+            PasskeyUse::SignIn(_) => true,
+            PasskeyUse::SecondFactor(_) => false,
+            PasskeyUse::StepUp(user) => {
+                let session = self.session_of(user).map_err(|_| UNKNOWN)?;
+                !session.data.shown().has_another_factor()
+            }
+        };
         if is_alone && !shown.is_user_verified {
             return Err("the authenticator has not made sure who uses it");
         }
@@ -285,7 +296,10 @@ impl Accounts {
     ) -> Result<SignedIn, AuthError> {
         let account = self.account(&user.uid)?;
         let passkey = passkey_of(&account, proof).ok_or(AuthError::PasskeyRefused)?;
-        let amr = passkey.amr(shown);
+        let mut amr = passkey.amr(shown);
+        if self.session_of(user)?.data.shown().has_another_factor() {
+            amr.push("mfa");
+        }
         self.step_up(user, &amr, client, |account, batch| {
             self.use_passkey(account, code, proof, shown, batch)?;
             Ok(PROVIDER)

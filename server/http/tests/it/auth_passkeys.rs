@@ -528,14 +528,19 @@ async fn a_security_key_is_asked_for_after_the_password() {
     assert_eq!(recovery.len(), 10);
     assert_eq!(other.status(&server).await, 401, "sessions without it have ended");
     assert_eq!(ada.status(&server).await, 200);
-    let options = challenge(&server, json!({})).await;
-    assert_eq!(
-        finish(&server, &key.sign(&options, &Manner::unverified()))
-            .await
-            .status,
-        401,
-        "alone it does not do"
-    );
+    for manner in [Manner::unverified(), Manner::default()] {
+        let options = challenge(&server, json!({})).await;
+        let refused = finish(&server, &key.sign(&options, &manner)).await;
+        assert_eq!(refused.status, 401, "alone it does not do");
+    }
+    // Beside the password of a session it does.
+    let again = ada
+        .post(&server, "passkeys/sign-in/start", &json!({}))
+        .await
+        .json();
+    let proof = json!({"credential": key.sign(&again["publicKey"], &Manner::unverified())});
+    let ada = Person::of(&ada.post(&server, "passkeys/sign-in/finish", &proof).await);
+    assert_eq!(ada.claims()["amr"], json!(["pwd", "mfa", "hwk", "user"]));
 
     let due = sign_in(&server, "ada@example.org", PASSWORD).await.json();
     assert_eq!(due["mfa"]["factors"], json!(["passkey", "recovery"]));
