@@ -63,6 +63,8 @@ pub struct AccountChange {
     pub disabled: Option<bool>,
     /// Refuse access tokens made before, so that clients refresh at once.
     pub refresh_now: bool,
+    /// Take its second factors away, for somebody who has lost them.
+    pub reset_factors: bool,
 }
 
 /// Which accounts to list.
@@ -296,6 +298,10 @@ impl Accounts {
                 }
                 if change.refresh_now {
                     record.epoch += 1;
+                }
+                if change.reset_factors {
+                    Self::drop_factors(record, batch)?;
+                    changed.push("factors");
                 }
                 change.profile.clone().apply(&mut record.profile)?;
                 if hash.is_some() || record.disabled {

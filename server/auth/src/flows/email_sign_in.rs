@@ -148,17 +148,14 @@ impl Accounts {
             return Ok(());
         }
         Self::drop_identities(&account.record, batch)?;
-        Self::drop_passkeys(&account.record, batch)?;
+        Self::drop_passkeys(&mut account.record, batch, |_| true)?;
         Self::drop_phone(&account.record, batch)?;
         let record = &mut account.record;
         record.email_verified = true;
         record.password = None;
         record.identities.clear();
-        record.totp = None;
-        record.passkeys.clear();
         record.phone = None;
-        record.phone_factor = false;
-        record.recovery_codes.clear();
+        Self::drop_factors(record, batch)?;
         self.end_sessions(sessions, None, batch);
         self.audit(
             batch,

@@ -51,6 +51,7 @@ impl Accounts {
         };
         Ok(json!({
             "account": account.view(),
+            "passkeys": account.passkey_views(),
             "sessions": self.sessions(uid, None).await?,
             "events": self.audit_events(query).await?,
         }))
@@ -104,7 +105,8 @@ impl Accounts {
                 batch.delete(stored_email_path(email)?);
             }
             Self::drop_identities(&account.data, &mut batch)?;
-            Self::drop_passkeys(&account.data, &mut batch)?;
+            let mut record = account.data.clone();
+            Self::drop_passkeys(&mut record, &mut batch, |_| true)?;
             Self::drop_phone(&account.data, &mut batch)?;
             self.end_sessions(&sessions, None, &mut batch);
             let event = Event::new("account-deleted", uid, client);

@@ -250,7 +250,7 @@ impl Accounts {
     pub fn passkeys(&self, user: &User) -> Result<Vec<PasskeyView>, AuthError> {
         let account = self.account(&user.uid)?;
         self.check_factors_shown(user, &account)?;
-        Ok(account.record.passkeys.iter().map(view).collect())
+        Ok(account.passkey_views())
     }
 
     /// Gives a passkey another name.
@@ -289,15 +289,12 @@ impl Accounts {
         self.change(&user.uid, |account, batch| {
             self.check_may_change_factors(user, account)?;
             let name = find(&mut account.record, id)?.name.clone();
-            account
-                .record
-                .passkeys
-                .retain(|passkey| passkey_id(&passkey.credential) != id);
+            let is_meant = |passkey: &PasskeyRecord| passkey_id(&passkey.credential) == id;
+            Self::drop_passkeys(&mut account.record, batch, is_meant)?;
             self.check_can_sign_in(&account.record)?;
             if !account.has_second_factor() {
                 account.record.recovery_codes.clear();
             }
-            batch.delete(passkey_path(id)?);
             self.audit(
                 batch,
                 Event::new("passkey-removed", &user.uid, client).detail(name),
@@ -318,12 +315,23 @@ impl Accounts {
         self.check_factors_shown(user, account)
     }
 
-    /// Frees, within a change, the passkeys of an account that loses them.
-    pub(crate) fn drop_passkeys(record: &AccountRecord, batch: &mut Batch) -> Result<(), AuthError> {
-        for passkey in &record.passkeys {
+    /// Takes, within a change, passkeys from an account, which frees them.
+    pub(crate) fn drop_passkeys(
+        record: &mut AccountRecord,
+        batch: &mut Batch,
+        are_dropped: impl Fn(&PasskeyRecord) -> bool,
+    ) -> Result<(), AuthError> {
+        for passkey in record.passkeys.extract_if(.., |passkey| are_dropped(passkey)) {
             batch.delete(passkey_path(&passkey_id(&passkey.credential))?);
         }
         Ok(())
+    }
+}
+
+impl Account {
+    /// Its passkeys, the oldest first.
+    pub(crate) fn passkey_views(&self) -> Vec<PasskeyView> {
+        self.record.passkeys.iter().map(view).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use andiron_protocol::{Map, Value};
 
 use super::PHONE_AMR;
 use super::passkey_sign_in::first_factor;
-use crate::account::{Account, TotpRecord};
+use crate::account::{Account, AccountRecord, TotpRecord};
 use crate::audit::Event;
 use crate::codes::{CodeKind, NewCode};
 use crate::limit::Attempt;
@@ -317,6 +317,14 @@ impl Accounts {
         .await?;
         self.attempts().forget(Attempt::SignIn, &factor_key(&user.uid));
         Ok(())
+    }
+
+    /// Takes, within a change, all second factors from an account. Passkeys that sign in alone stay.
+    pub(crate) fn drop_factors(record: &mut AccountRecord, batch: &mut Batch) -> Result<(), AuthError> {
+        record.totp = None;
+        record.recovery_codes.clear();
+        record.phone_factor = false;
+        Self::drop_passkeys(record, batch, |passkey| passkey.second_factor)
     }
 
     /// Recovery codes to be shown once.

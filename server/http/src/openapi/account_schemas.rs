@@ -7,6 +7,7 @@ use utoipa::openapi::schema::OneOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::passkey_schemas::Passkey;
 use super::schemas::Data;
 
 /// An empty object.
@@ -282,6 +283,7 @@ pub(crate) struct Sessions {
 #[derive(ToSchema)]
 pub(crate) struct Export {
     account: Account,
+    passkeys: Vec<Passkey>,
     sessions: Vec<Session>,
     /// The newest 1,000 security events about it.
     events: Vec<AuditEvent>,
@@ -335,6 +337,9 @@ pub(crate) struct AccountChange {
     /// Refuse access tokens made before, so that clients refresh at once.
     #[schema(nullable = false)]
     refresh_now: Option<bool>,
+    /// Take its second factors away, for somebody who has lost them.
+    #[schema(nullable = false)]
+    reset_factors: Option<bool>,
 }
 
 /// Claims of an account.

@@ -786,3 +786,32 @@ async fn a_server_that_has_no_domain_says_what_it_takes() {
     let refused = post(&server, "passkeys/sign-in/start", &json!({})).await;
     assert_eq!(refused.code(), "failed-precondition");
 }
+
+#[tokio::test]
+async fn an_administrator_helps_somebody_who_has_lost_all_factors() {
+    let server = started().await;
+    let ada = Person::sign_up(&server, "ada@example.org").await;
+    let mut phone = passkey_of(&server, &ada).await;
+    let options = registration(&server, &ada, true).await;
+    let (_, made) = Passkey::make(&options, &Manner::unverified());
+    assert_eq!(add(&server, &ada, &made).await.status, 201);
+    let exported = ada.by(Request::get("/api/v1/auth/me/export"));
+    let exported = server.send_as_it_is(exported).await.json();
+    assert_described("Export", &exported);
+    assert_eq!(exported["passkeys"].as_array().unwrap().len(), 2);
+    let due = sign_in(&server, "ada@example.org", PASSWORD).await.json();
+    assert_eq!(due["mfa"]["factors"], json!(["passkey", "recovery"]));
+    let path = format!("accounts/{}", ada.uid);
+    let reset = admin(&server, "PATCH", &path, &json!({"resetFactors": true})).await;
+    assert_eq!(reset.json()["account"]["factors"], json!([]), "{}", reset.text());
+    Person::sign_in(&server, "ada@example.org", PASSWORD).await;
+    // What signs in alone stays; what was a second factor can be somebody's again.
+    let options = challenge(&server, json!({})).await;
+    Person::of(&finish(&server, &phone.sign(&options, &Manner::default())).await);
+    let grace = Person::sign_up(&server, "grace@example.org").await;
+    let options = registration(&server, &grace, true).await;
+    let mut again = made.clone();
+    again["response"]["clientDataJSON"] =
+        Passkey::make(&options, &Manner::default()).1["response"]["clientDataJSON"].clone();
+    assert_eq!(add(&server, &grace, &again).await.status, 201);
+}

@@ -457,9 +457,9 @@ async fn a_server_without_a_webhook_says_so() {
     assert!(asked.text().contains("sms.webhook"), "{}", asked.text());
 }
 
-#[tokio::test]
-async fn in_development_texts_are_in_the_mailbox() {
-    let server = Server::with_post(many_texts(), |engine| {
+/// A server whose mails and texts are in the development mailbox.
+async fn with_mailbox() -> Server {
+    Server::with_post(many_texts(), |engine| {
         let mailbox = Mailbox::new(engine.clone());
         Post {
             deliver: Some(Arc::new(mailbox.clone())),
@@ -468,17 +468,62 @@ async fn in_development_texts_are_in_the_mailbox() {
             ..Post::default()
         }
     })
-    .await;
-    post(&server, "phone/code", &json!({"phone": PHONE})).await;
-    // It is on its way after the answer.
-    let listed = async || admin(&server, "GET", "mailbox", &Value::Null).await.json();
-    let mut shown = listed().await;
-    while shown["mails"].as_array().unwrap().is_empty() {
+    .await
+}
+
+/// The message of this number, once it is there: it is on its way after the answer.
+async fn message(server: &Server, number: u64) -> Value {
+    loop {
+        let shown = admin(server, "GET", "mailbox", &Value::Null).await.json();
+        assert_described("Mailbox", &shown);
+        let messages = shown["mails"].as_array().unwrap();
+        if let Some(message) = messages.iter().find(|message| message["id"] == number) {
+            return message.clone();
+        }
         tokio::task::yield_now().await;
-        shown = listed().await;
     }
-    assert_described("Mailbox", &shown);
-    let text = &shown["mails"][0];
+}
+
+#[tokio::test]
+async fn whoever_reads_the_mailbox_takes_the_phone_of_its_squatter_away() {
+    let server = with_mailbox().await;
+    let squatter = Person::sign_up(&server, "victim@example.org").await;
+    message(&server, 1).await;
+    squatter
+        .post(&server, "phone/change", &json!({"phone": PHONE}))
+        .await;
+    let code = |message: &Value| {
+        let text = message["text"].as_str().unwrap();
+        text.split(' ').next().unwrap().to_owned()
+    };
+    let digits = code(&message(&server, 2).await);
+    squatter
+        .post(&server, "phone/confirm", &with_code(PHONE, &digits))
+        .await;
+    squatter.post(&server, "mfa/phone/enable", &json!({})).await;
+    post(&server, "link", &json!({"email": "victim@example.org"})).await;
+    let mail = message(&server, 3).await;
+    let link = mail["text"].as_str().unwrap().split_once("&code=").unwrap().1;
+    let body = json!({"code": link.split_whitespace().next().unwrap()});
+    let signed_in = post(&server, "link/confirm", &body).await;
+    let victim = Person::of(&signed_in);
+    assert_eq!(victim.uid, squatter.uid);
+    let account = &signed_in.json()["account"];
+    assert_eq!(
+        (&account["phone"], &account["factors"]),
+        (&json!(null), &json!([]))
+    );
+    post(&server, "phone/code", &json!({"phone": PHONE})).await;
+    let digits = code(&message(&server, 4).await);
+    let by_phone = post(&server, "phone/code/confirm", &with_code(PHONE, &digits)).await;
+    assert_ne!(Person::of(&by_phone).uid, victim.uid, "the number is free");
+}
+
+#[tokio::test]
+async fn in_development_texts_are_in_the_mailbox() {
+    let server = with_mailbox().await;
+    post(&server, "phone/code", &json!({"phone": PHONE})).await;
+    let text = message(&server, 1).await;
     assert_eq!(
         (&text["to"], &text["subject"]),
         (&json!(PHONE), &json!("Text message"))

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
 mod access;
+mod accounts;
 mod documents;
 mod matrix;
 mod rules;

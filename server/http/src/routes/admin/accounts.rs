@@ -168,6 +168,8 @@ pub(crate) async fn change_account(
         disabled: Option<bool>,
         #[serde(default)]
         refresh_now: bool,
+        #[serde(default)]
+        reset_factors: bool,
     }
     let (body, client) = admitted_body::<Body>(&app, &caller, Permission::AccountsWrite, request).await?;
     let email = match body.email {
@@ -184,6 +186,7 @@ pub(crate) async fn change_account(
         claims: map_of("claims", body.claims)?,
         disabled: body.disabled,
         refresh_now: body.refresh_now,
+        reset_factors: body.reset_factors,
     };
     let account = app
         .accounts
