@@ -1,6 +1,10 @@
 //! Those who listen: one thread that reads all of their connections, and counts what has arrived.
 //!
 //! Invariant: a connection counts as a subscriber only once the server has said that its listens have begun.
+//!
+//! In the world subscribers are thousands of other machines. Here they are one thread that takes from the cores what it needs
+//! to read, which is about what the server needs to write; so that this is taken from no writer, the thread stands back behind
+//! both servers alike.
 
 use std::{
     io::{ErrorKind, Read, Write as _},
@@ -32,6 +36,9 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often the thread looks whether it is to do something else.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How far the thread stands back, as `nice` counts.
+const NICENESS: i32 = 10;
 
 /// Latencies beyond this count as this.
 const LATENCY_MAX_US: u64 = 120_000_000;
@@ -109,6 +116,8 @@ impl Subscribers {
         });
         let reader = Arc::clone(&shared);
         let thread = thread::spawn(move || {
+            // Where that is refused it competes, which a report shows in the writers' rate.
+            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
             if let Err(error) = read(poll, connections, &reader) {
                 *lock(&reader.failure) = Some(error);
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use andiron_auth::{Accounts, AuthError, ClientInfo, NewKey, SecretText, ServiceKeys};
 use andiron_engine::{
-    Caller, Engine, EngineError, EngineOptions, IndexPolicy, QueryLimits, RulesRevisions, Surroundings,
+    Caller, Engine, EngineError, EngineOptions, IndexPolicy, LiveLimits, QueryLimits, RulesRevisions,
+    Surroundings,
     parse_index_file,
 };
 use andiron_files::{Blobs, Files, FilesOptions};
@@ -454,6 +455,15 @@ fn engine_options(settings: &Settings, indexes: IndexPolicy) -> EngineOptions {
         },
         scan_threads: settings.query_threads.as_usize(),
         streams_max: settings.query_streams.as_usize(),
+        live: LiveLimits {
+            listens_max: settings.live_listens.as_usize(),
+            connection_listens_max: settings.live_connection_listens.as_usize(),
+            result_documents_max: settings.live_result_documents.as_usize(),
+            result_bytes_max: settings.live_result_bytes.as_usize(),
+            queue_bytes_max: settings.live_queue_bytes.as_usize(),
+            change_feeds_max: settings.live_change_feeds.as_usize(),
+            ..LiveLimits::default()
+        },
         indexes,
         ..EngineOptions::default()
     }
@@ -494,6 +504,8 @@ fn http_options(settings: &Settings) -> HttpOptions {
         request_timeout: settings.http_request_time.0,
         idle_timeout: settings.http_idle_time.0,
         connections_max: settings.http_connections.as_usize(),
+        live_message_bytes_max: settings.live_message_bytes.as_usize(),
+        live_heartbeat: settings.live_heartbeat.0,
         shutdown_timeout: settings.http_shutdown_time,
         compression: settings.http_compression,
         shows_denials: settings.dev,

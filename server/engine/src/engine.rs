@@ -52,13 +52,14 @@ impl Engine {
         surroundings: Surroundings,
     ) -> Result<Self, EngineError> {
         let indexes = IndexSet::default().following(store.snapshot()?.indexes()?);
+        let metrics = EngineMetrics::default();
         let shared = Arc::new(Shared {
+            live: Arc::new(Inbox::new(&metrics)),
             cache: DocumentCache::new(options.cache_bytes_max),
             ids: IdGenerator::default(),
-            metrics: EngineMetrics::default(),
+            metrics,
             indexes: ArcSwap::from_pointee(indexes),
             rules: RulesPlace::empty(),
-            live: Arc::default(),
             store,
             options,
             surroundings,

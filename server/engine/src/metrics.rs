@@ -46,6 +46,16 @@ pub struct EngineMetrics {
     pub live_steps_too_large: Counter,
     /// Seconds that a step of all listens took.
     pub live_step_seconds: Histogram,
+    /// Seconds of a step that went into finding the views that its changes concern.
+    pub live_match_seconds: Histogram,
+    /// Queries with a limit that were run again because a change reached into their window.
+    pub live_window_runs: Counter,
+    /// Bytes that wait for clients.
+    pub live_queue_bytes: Gauge,
+    /// Connections that have not taken all that they were told.
+    pub live_untaken: Gauge,
+    /// Those who follow the change log.
+    pub live_change_feeds: Gauge,
 }
 
 impl Default for EngineMetrics {
@@ -70,6 +80,11 @@ impl Default for EngineMetrics {
             live_skips: Counter::default(),
             live_steps_too_large: Counter::default(),
             live_step_seconds: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
+            live_match_seconds: Histogram::new(exponential_buckets(0.000_001, 4.0, 10)),
+            live_window_runs: Counter::default(),
+            live_queue_bytes: Gauge::default(),
+            live_untaken: Gauge::default(),
+            live_change_feeds: Gauge::default(),
         }
     }
 }
@@ -171,6 +186,31 @@ impl EngineMetrics {
             "andiron_live_step_seconds",
             "Seconds that a step of all listens took",
             self.live_step_seconds.clone(),
+        );
+        registry.register(
+            "andiron_live_match_seconds",
+            "Time of a step that went into finding whom its changes concern",
+            self.live_match_seconds.clone(),
+        );
+        registry.register(
+            "andiron_live_window_runs",
+            "Queries with a limit that were run again because a change reached into their window",
+            self.live_window_runs.clone(),
+        );
+        registry.register(
+            "andiron_live_queue_bytes",
+            "Bytes that wait for clients that listen",
+            self.live_queue_bytes.clone(),
+        );
+        registry.register(
+            "andiron_live_untaken",
+            "Connections that have not taken all that they were told",
+            self.live_untaken.clone(),
+        );
+        registry.register(
+            "andiron_live_change_feeds",
+            "Those who follow the change log",
+            self.live_change_feeds.clone(),
         );
     }
 }

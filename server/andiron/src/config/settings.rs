@@ -29,6 +29,14 @@ pub struct Settings {
     pub query_sort_bytes: ByteCount,
     pub query_threads: Count,
     pub query_streams: Count,
+    pub live_listens: Count,
+    pub live_connection_listens: Count,
+    pub live_result_documents: Count,
+    pub live_result_bytes: ByteCount,
+    pub live_queue_bytes: ByteCount,
+    pub live_message_bytes: ByteCount,
+    pub live_heartbeat: Period,
+    pub live_change_feeds: Count,
     pub commit_queue: Count,
     pub commit_queue_bytes: ByteCount,
     pub indexes_file: PathBuf,
@@ -189,6 +197,14 @@ impl Default for Settings {
             query_sort_bytes: ByteCount(64 << 20),
             query_threads: Count(2),
             query_streams: Count(64),
+            live_listens: Count(250_000),
+            live_connection_listens: Count(1_000),
+            live_result_documents: Count(100_000),
+            live_result_bytes: ByteCount(64 << 20),
+            live_queue_bytes: ByteCount(256 << 10),
+            live_message_bytes: ByteCount(256 << 10),
+            live_heartbeat: Period(Duration::from_secs(30)),
+            live_change_feeds: Count(100),
             commit_queue: Count(4096),
             commit_queue_bytes: ByteCount(256 << 20),
             indexes_file: PathBuf::from("andiron.indexes.json"),
@@ -337,6 +353,22 @@ settings! {
         "Threads for queries that read much; short ones need none.";
     "query.streams" query_streams: Count,
         "Results that may be streamed at once, each by a thread of its own.";
+    "live.listens" live_listens: Count,
+        "Listens at one time, of all connections.";
+    "live.connection_listens" live_connection_listens: Count,
+        "Listens of one connection.";
+    "live.result_documents" live_result_documents: Count,
+        "Documents of a result that is listened to.";
+    "live.result_bytes" live_result_bytes: ByteCount,
+        "Bytes of a result that is listened to.";
+    "live.queue_bytes" live_queue_bytes: ByteCount,
+        "Bytes of changes that may wait for a client; one that is slower skips states.";
+    "live.message_bytes" live_message_bytes: ByteCount,
+        "Bytes of one message of a client on a live socket.";
+    "live.heartbeat" live_heartbeat: Period,
+        "How often live connections are shown to be alive. A socket on which nothing comes back for twice as long is closed.";
+    "live.change_feeds" live_change_feeds: Count,
+        "Those who follow `/api/v1/changes` at one time.";
     "commit.queue" commit_queue: Count,
         "Commits that may wait for the disk; more are answered 503.";
     "commit.queue_bytes" commit_queue_bytes: ByteCount,
@@ -532,6 +564,23 @@ mod tests {
         assert_eq!(settings.query_sort_bytes.as_usize(), engine.query.sort_bytes_max);
         assert_eq!(settings.query_threads.0, engine.scan_threads as u64);
         assert_eq!(settings.query_streams.0, engine.streams_max as u64);
+        assert_eq!(settings.live_listens.0, engine.live.listens_max as u64);
+        assert_eq!(
+            settings.live_connection_listens.0,
+            engine.live.connection_listens_max as u64
+        );
+        assert_eq!(
+            settings.live_result_documents.0,
+            engine.live.result_documents_max as u64
+        );
+        assert_eq!(
+            settings.live_result_bytes.as_usize(),
+            engine.live.result_bytes_max
+        );
+        assert_eq!(settings.live_queue_bytes.as_usize(), engine.live.queue_bytes_max);
+        assert_eq!(settings.live_message_bytes.as_usize(), http.live_message_bytes_max);
+        assert_eq!(settings.live_heartbeat.0, http.live_heartbeat);
+        assert_eq!(settings.live_change_feeds.0, engine.live.change_feeds_max as u64);
         assert_eq!(settings.commit_queue.0, engine.commit_queue_max as u64);
         assert_eq!(
             settings.commit_queue_bytes.as_usize(),

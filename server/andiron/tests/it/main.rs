@@ -7,6 +7,8 @@ mod commands;
 mod crash;
 mod crash_files;
 mod live;
+#[cfg(feature = "foreign-clients")]
+mod live_clients;
 mod looking_after;
 mod remote;
 mod rules_commands;

@@ -191,3 +191,8 @@ fn the_page_on_queries_does_what_it_says() {
 fn the_page_on_files_does_what_it_says() {
     walk_through("docs/files.md");
 }
+
+#[test]
+fn the_page_on_live_queries_does_what_it_says() {
+    walk_through("docs/live.md");
+}

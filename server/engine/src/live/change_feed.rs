@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use andiron_protocol::{DocumentPath, InputError, Source, Version, write_document_json, write_json_string};
 use andiron_store::{Snapshot, StoreError, StoredDocument};
@@ -19,7 +19,6 @@ use super::changes::{self, path_of};
 use super::event::FRAME_BYTES;
 use super::inbox::Command;
 use crate::access::Access;
-use crate::engine::Shared;
 use crate::{Caller, Engine, EngineError};
 
 /// Changes that are looked at in one go, those that are not asked for included; a commit is looked at whole.
@@ -141,6 +140,7 @@ impl Engine {
             position: Position { after, told: 0 },
             news: Arc::new(Notify::new()),
         };
+        self.shared.metrics.live_change_feeds.inc();
         let changed = Arc::clone(&feed.news);
         if !self.shared.live.tell(Command::Follow { changed }) {
             return Err(EngineError::Closed);
@@ -151,12 +151,10 @@ impl Engine {
 
 impl Drop for ChangeFeed {
     fn drop(&mut self) {
-        count(&self.engine.shared).fetch_sub(1, Ordering::Relaxed);
+        let shared = &self.engine.shared;
+        shared.live.followers.fetch_sub(1, Ordering::Relaxed);
+        shared.metrics.live_change_feeds.dec();
     }
-}
-
-fn count(shared: &Shared) -> &AtomicUsize {
-    &shared.live.followers
 }
 
 impl ChangeFeed {

@@ -310,7 +310,10 @@ impl Feed {
         for change in &changes {
             self.watchers.tell(&change.path);
         }
+        let begin = Instant::now();
         let touched = self.matcher.find(&changes)?;
+        let seconds = begin.elapsed().as_secs_f64();
+        self.shared.metrics.live_match_seconds.observe(seconds);
         let mut views: Vec<_> = touched.into_iter().collect();
         views.sort_unstable_by_key(|(id, _)| *id);
         let mut dependents: Vec<u64> = changes

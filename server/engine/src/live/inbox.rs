@@ -14,7 +14,7 @@ use super::queue::Queue;
 use super::start::{StartJob, Started};
 use super::token::ResumeToken;
 use super::view::LiveTarget;
-use crate::Caller;
+use crate::{Caller, EngineMetrics};
 
 /// A connection's number.
 pub(super) type ConnectionId = u64;
@@ -94,6 +94,13 @@ struct Jobs {
 }
 
 impl Inbox {
+    pub(crate) fn new(metrics: &EngineMetrics) -> Self {
+        Self {
+            pace: Arc::new(Pace::new(metrics)),
+            ..Self::default()
+        }
+    }
+
     /// Says that there is a new version, or other rules.
     pub(crate) fn tell_news(&self) {
         if self.is_heard.load(Ordering::SeqCst) && !self.has_news.swap(true, Ordering::SeqCst) {

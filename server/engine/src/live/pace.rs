@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::EngineMetrics;
+
 /// The longest that a step waits for the one before to be taken.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 /// In such a time some of those who were told have to have taken it, or nobody is waited for any longer.
@@ -17,7 +21,7 @@ const PROGRESS_TIME: Duration = Duration::from_millis(25);
 /// One in so many of those who were told may not have taken it when the next step begins.
 const REST_SHARE: usize = 8;
 /// For every so many changes in a step, a rest follows that is as long as the step took...
-const REST_CHANGES: usize = 8;
+const REST_CHANGES: usize = 16;
 /// ...but no more than so many times as long.
 const RESTS_MAX: usize = 4;
 
@@ -26,12 +30,24 @@ const RESTS_MAX: usize = 4;
 pub(super) struct Pace {
     /// Connections that have not taken all that they were told.
     untaken: AtomicUsize,
+    /// The same for whoever measures, and the bytes that wait for all of them.
+    untaken_shown: Gauge,
+    waiting_bytes: Gauge,
     /// The feed is to be woken when there are fewer than that. 0: it does not wait.
     wake_below: AtomicUsize,
     feed: OnceLock<Thread>,
 }
 
 impl Pace {
+    /// One that shows what it counts.
+    pub(super) fn new(metrics: &EngineMetrics) -> Self {
+        Self {
+            untaken_shown: metrics.live_untaken.clone(),
+            waiting_bytes: metrics.live_queue_bytes.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Says which thread is the feed's: the one that calls.
     pub(super) fn follow(&self) {
         // There is one feed, and it says so once.
@@ -48,14 +64,28 @@ impl Pace {
     /// A connection that had taken everything has something to take.
     pub(super) fn told(&self) {
         self.untaken.fetch_add(1, Ordering::SeqCst);
+        self.untaken_shown.inc();
     }
 
     /// A connection has taken everything.
     pub(super) fn taken(&self) {
         let left = self.untaken.fetch_sub(1, Ordering::SeqCst) - 1;
+        self.untaken_shown.dec();
         if left < self.wake_below.load(Ordering::SeqCst) && self.wake_below.swap(0, Ordering::SeqCst) > 0 {
             self.wake();
         }
+    }
+
+    /// So many bytes more wait.
+    pub(super) fn add_bytes(&self, bytes: usize) {
+        self.waiting_bytes
+            .inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// So many bytes wait no longer.
+    pub(super) fn remove_bytes(&self, bytes: usize) {
+        self.waiting_bytes
+            .dec_by(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(super) fn untaken(&self) -> usize {

@@ -106,6 +106,7 @@ impl Queue {
         }
         let frames = events.iter().flat_map(|event| &event.frames);
         let count = frames.clone().count();
+        let before = state.bytes;
         for (place, frame) in frames.enumerate() {
             state.bytes += frame.len() + MESSAGE_BYTES;
             state.messages.push_back(Queued {
@@ -120,6 +121,7 @@ impl Queue {
                 }),
             });
         }
+        self.pace.add_bytes(state.bytes - before);
         self.tell(state);
         true
     }
@@ -145,6 +147,7 @@ impl Queue {
     pub(super) fn end(&self, (number, listen): (u64, u64), error: EngineError) {
         let mut state = self.state.lock();
         state.bytes += MESSAGE_BYTES;
+        self.pace.add_bytes(MESSAGE_BYTES);
         state.messages.push_back(Queued {
             number,
             message: LiveMessage::Ended { listen, error },
@@ -163,6 +166,7 @@ impl Queue {
             messages.push(queued);
         }
         state.bytes -= bytes;
+        self.pace.remove_bytes(bytes);
         let taken = if bytes > 0 {
             Taken::Messages
         } else if state.is_closed {
@@ -184,7 +188,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.is_closed = true;
         state.messages.clear();
-        state.bytes = 0;
+        self.pace.remove_bytes(std::mem::take(&mut state.bytes));
         if state.is_untaken {
             state.is_untaken = false;
             self.pace.taken();

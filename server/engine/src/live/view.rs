@@ -258,6 +258,7 @@ impl QueryView {
                         });
             }
             return if is_touched {
+                state.shared.metrics.live_window_runs.inc();
                 self.run_again(state)
             } else {
                 Ok(None)

@@ -98,6 +98,23 @@ impl Following {
         }
     }
 
+    /// What there is already, perhaps nothing.
+    async fn step_now(&mut self) -> Step {
+        tokio::select! {
+            biased;
+            () = self.session.disturbed() => self.look().map_or_else(|error| Step::End(Some(error)), |()| Step::Beat),
+            parts = self.feed.now() => parts.map_or_else(|error| Step::End(Some(ApiError::of_feed(error))), Step::Parts),
+        }
+    }
+
+    /// Whether everything that is in the log has been looked at.
+    fn has_all(&self) -> bool {
+        self.app
+            .engine
+            .version()
+            .is_ok_and(|newest| newest <= self.feed.after())
+    }
+
     /// Looks at the credentials again. Somebody else goes on at the last whole commit, if they may.
     fn look(&mut self) -> Result<(), ApiError> {
         if let Some(caller) = self.session.check()? {
@@ -172,19 +189,21 @@ impl Following {
             let mut bytes = 0;
             let mut is_whole = true;
             loop {
+                let has_all = self.has_all();
                 // Once there was something, only what is there already belongs to this answer.
-                let has_all = || {
-                    self.app
-                        .engine
-                        .version()
-                        .is_ok_and(|newest| newest <= self.feed.after())
-                };
-                if is_whole && (bytes > LINES_BYTES || (bytes > 0 && has_all())) {
+                if is_whole && (bytes > LINES_BYTES || (bytes > 0 && has_all)) {
                     break;
                 }
+                let next = async {
+                    if has_all {
+                        self.step().await
+                    } else {
+                        self.step_now().await
+                    }
+                };
                 let step = tokio::select! {
-                    step = self.step() => step,
-                    () = sleep_until(deadline), if bytes == 0 => break,
+                    step = next => step,
+                    () = sleep_until(deadline), if has_all && is_whole => break,
                     () = sending.sender.closed() => return,
                 };
                 let parts = match step {

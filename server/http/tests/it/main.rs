@@ -53,6 +53,7 @@ mod headers;
 mod files_transfer;
 mod health;
 mod live;
+#[cfg(feature = "foreign-clients")]
 mod live_browser;
 mod log;
 mod outbound;
