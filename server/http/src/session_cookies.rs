@@ -151,6 +151,8 @@ fn check_origin(app: &AppRef, headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 fn refused(detail: &str) -> ApiError {
+    // Either somebody builds an app, or somebody tries what no page may.
+    tracing::info!(detail, "a request with the cookie of a session was refused");
     ApiError::new(ErrorCode::PermissionDenied, detail)
 }
 

@@ -307,13 +307,8 @@ impl Accounts {
         }
         match &email {
             Some(email) => self.check_sign_up(email)?,
-            // Where domains are named, an address that is not surely theirs is of none.
-            None if self.options().sign_up_domains.is_empty() => self.check_open()?,
-            None => {
-                return Err(AuthError::NotAllowed(
-                    "the provider does not confirm an e-mail address",
-                ));
-            }
+            // An address that is not surely theirs is none.
+            None => self.check_sign_up_without_address()?,
         }
         let mut record = AccountRecord {
             email: email.as_ref().map(|email| email.as_str().to_owned()),

@@ -217,6 +217,7 @@ impl Accounts {
                 account.record.passkeys.push(passkey.clone());
                 if std::mem::take(&mut account.record.anonymous) {
                     // Somebody in particular signs up.
+                    self.check_sign_up_without_address()?;
                     self.ask_rules(account, &Shown::new(&[], "passkey"), Some(user), batch)?;
                 }
                 let is_first_factor = !had_factors && account.has_second_factor();

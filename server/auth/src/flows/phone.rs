@@ -15,9 +15,7 @@ use crate::records::{Batch, Record, read, record_path};
 use crate::secret::hash;
 use crate::session::{Shown, session_id};
 use crate::text_message::TextMessage;
-use crate::{
-    Accounts, AuthError, ClientInfo, PhoneNumber, RecoveryCodes, SecretText, SignInOutcome, SignUpPolicy,
-};
+use crate::{Accounts, AuthError, ClientInfo, PhoneNumber, RecoveryCodes, SecretText, SignInOutcome};
 
 const PHONES: &str = "_account_phones";
 /// What sessions begun by a phone are said to be begun by, as Firebase names it.
@@ -110,6 +108,7 @@ impl Accounts {
                 account.record.phone = Some(phone.as_str().to_owned());
                 if std::mem::take(&mut account.record.anonymous) {
                     // Somebody in particular signs up.
+                    self.check_sign_up_without_address()?;
                     self.ask_rules(account, &Shown::new(&[AMR], PROVIDER), Some(user), batch)?;
                 }
                 let event = Event::new("phone-changed", &user.uid, client);
@@ -160,7 +159,7 @@ impl Accounts {
             match owner.map(|uid| accounts.find(&uid)).transpose()?.flatten() {
                 Some(account) if account.data.disabled => return Ok(()),
                 Some(_) => {}
-                None if accounts.check_phone_sign_up().is_err() => return Ok(()),
+                None if accounts.check_sign_up_without_address().is_err() => return Ok(()),
                 None => {}
             }
             accounts
@@ -197,7 +196,7 @@ impl Accounts {
                 })
                 .await;
         }
-        self.check_phone_sign_up()?;
+        self.check_sign_up_without_address()?;
         let uid = self.engine().generate_id();
         let owner = PhoneOwner { uid: uid.clone() };
         let record = AccountRecord {
@@ -381,15 +380,6 @@ impl Accounts {
     fn find_phone(&self, phone: &PhoneNumber) -> Result<Option<String>, AuthError> {
         let owner: Option<Record<PhoneOwner>> = read(self.engine(), &phone_path(phone)?)?;
         Ok(owner.map(|owner| owner.data.uid))
-    }
-
-    /// Refuses sign-ups by phone where the settings do not let everybody in, or only addresses of some domains.
-    fn check_phone_sign_up(&self) -> Result<(), AuthError> {
-        let options = self.options();
-        if options.sign_up == SignUpPolicy::Open && options.sign_up_domains.is_empty() {
-            return Ok(());
-        }
-        Err(AuthError::NotAllowed("nobody signs up here by phone"))
     }
 
     /// Frees, within a change, the number of an account that loses it.

@@ -138,6 +138,17 @@ impl Accounts {
         self.check_domain(email)
     }
 
+    /// Refuses sign-ups of who shows no address, where not everybody may or addresses have to be of some domains.
+    pub(crate) fn check_sign_up_without_address(&self) -> Result<(), AuthError> {
+        self.check_open()?;
+        if self.options().sign_up_domains.is_empty() {
+            return Ok(());
+        }
+        Err(AuthError::NotAllowed(
+            "signing up takes an e-mail address of certain domains",
+        ))
+    }
+
     /// Refuses sign-ups where not everybody may.
     pub(crate) fn check_open(&self) -> Result<(), AuthError> {
         match self.options().sign_up {

@@ -165,6 +165,39 @@ mod tests {
     }
 
     #[test]
+    fn whatever_comes_is_read_or_refused_and_no_more() {
+        use crate::passkey::authenticator_data::AuthenticatorData;
+        use crate::passkey::public_key::PublicKey;
+
+        // Begins as a map or as authenticator data, and goes on as it likes.
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        for _ in 0..20_000 {
+            let length = usize::from(random()[0]);
+            let mut bytes: Vec<u8> = std::iter::repeat_with(&mut random)
+                .flatten()
+                .take(length)
+                .collect();
+            if let Some(first) = bytes.first_mut() {
+                *first = 0xa0 | (*first & 7);
+            }
+            if let Some((value, rest)) = Cbor::read(&bytes) {
+                assert!(rest.len() < bytes.len(), "{value:?}");
+            }
+            PublicKey::read(&bytes);
+            if let Some(flags) = bytes.get_mut(32) {
+                *flags |= 0xc0;
+            }
+            AuthenticatorData::read(&bytes);
+        }
+    }
+
+    #[test]
     fn what_authenticators_do_not_say_is_refused() {
         for bytes in [
             &[][..],

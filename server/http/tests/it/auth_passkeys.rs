@@ -815,3 +815,16 @@ async fn an_administrator_helps_somebody_who_has_lost_all_factors() {
         Passkey::make(&options, &Manner::default()).1["response"]["clientDataJSON"].clone();
     assert_eq!(add(&server, &grace, &again).await.status, 201);
 }
+
+#[tokio::test]
+async fn who_has_no_address_of_the_domains_does_not_become_somebody_by_a_passkey() {
+    let server = Server::with_accounts(AuthOptions {
+        sign_up_domains: vec!["example.org".to_owned()],
+        ..with_passkeys()
+    })
+    .await;
+    let nobody = Person::of(&post(&server, "anonymous", &json!({})).await);
+    let options = registration(&server, &nobody, false).await;
+    let (_, made) = Passkey::make(&options, &Manner::default());
+    assert_eq!(add(&server, &nobody, &made).await.code(), "permission-denied");
+}

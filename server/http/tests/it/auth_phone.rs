@@ -397,6 +397,37 @@ async fn texts_are_limited_by_number_and_altogether_and_nobody_hears_of_it() {
 }
 
 #[tokio::test]
+async fn known_and_unknown_numbers_are_answered_the_same() {
+    let (mut webhook, server) = started().await;
+    let ada = Person::sign_up(&server, "ada@example.org").await;
+    give_phone(&mut webhook, &server, &ada, PHONE).await;
+    crate::timing::assert_equally_fast("phone/code", async |is_known| {
+        let phone = if is_known { PHONE } else { OTHER };
+        let answer = post(&server, "phone/code", &json!({"phone": phone})).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (202, "{}"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_no_address_of_the_domains_does_not_become_somebody_by_a_phone() {
+    let (mut webhook, server) = started_with(AuthOptions {
+        sign_up_domains: vec!["example.org".to_owned()],
+        ..many_texts()
+    })
+    .await;
+    let nobody = Person::of(&post(&server, "anonymous", &json!({})).await);
+    nobody
+        .post(&server, "phone/change", &json!({"phone": PHONE}))
+        .await;
+    let code = webhook.code(PHONE, "confirm-phone").await;
+    let refused = nobody
+        .post(&server, "phone/confirm", &with_code(PHONE, &code))
+        .await;
+    assert_eq!(refused.code(), "permission-denied");
+}
+
+#[tokio::test]
 async fn a_phone_makes_no_account_where_not_everybody_may_sign_up() {
     for options in [
         AuthOptions {
