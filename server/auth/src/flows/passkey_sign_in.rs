@@ -69,6 +69,8 @@ impl Accounts {
                 uid = Some(account.uid);
                 is_second_factor = true;
             }
+            // A guest signs in as somebody.
+            PasskeyUse::StepUp(user) if self.account(&user.uid)?.record.anonymous => {}
             PasskeyUse::StepUp(user) => {
                 Self::check_acts_for_itself(user)?;
                 new.kind = CodeKind::PasskeyStepUp;
@@ -108,13 +110,18 @@ impl Accounts {
         let rate = self.options().limits.sign_in_by_address;
         self.attempts()
             .count_client(Attempt::SignIn, client, rate, self.now())?;
-        let kind = match what {
-            PasskeyUse::SignIn(_) => CodeKind::PasskeySignIn,
-            PasskeyUse::SecondFactor(_) => CodeKind::PasskeySecondFactor,
-            PasskeyUse::StepUp(_) => CodeKind::PasskeyStepUp,
+        let kinds: &[CodeKind] = match what {
+            PasskeyUse::SignIn(_) => &[CodeKind::PasskeySignIn],
+            PasskeyUse::SecondFactor(_) => &[CodeKind::PasskeySecondFactor],
+            // A browser sends its cookie with whatever it began.
+            PasskeyUse::StepUp(_) => &[CodeKind::PasskeyStepUp, CodeKind::PasskeySignIn],
         };
         let challenge = proof.challenge().map_err(|_| AuthError::PasskeyRefused)?;
-        let code = self.find_code(&[kind], &challenge)?;
+        let code = self.find_code(kinds, &challenge)?;
+        let what = match code.data.kind {
+            CodeKind::PasskeySignIn => PasskeyUse::SignIn(None),
+            _ => what,
+        };
         let ticket = match what {
             PasskeyUse::SecondFactor(ticket) => Some(self.find_ticket(ticket, &code)?),
             _ => None,

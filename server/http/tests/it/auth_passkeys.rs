@@ -828,3 +828,34 @@ async fn who_has_no_address_of_the_domains_does_not_become_somebody_by_a_passkey
     let (_, made) = Passkey::make(&options, &Manner::default());
     assert_eq!(add(&server, &nobody, &made).await.code(), "permission-denied");
 }
+
+#[tokio::test]
+async fn who_is_signed_in_as_somebody_else_signs_in_by_a_passkey() {
+    let server = started().await;
+    let ada = Person::sign_up(&server, "ada@example.org").await;
+    let mut passkey = passkey_of(&server, &ada).await;
+    let guest = Person::of(&post(&server, "anonymous", &json!({})).await);
+    let eve = Person::sign_up(&server, "eve@example.org").await;
+    for (person, body) in [(&guest, json!({})), (&eve, json!({"email": "ada@example.org"}))] {
+        let begun = person.post(&server, "passkeys/sign-in/start", &body).await.json();
+        let proof = passkey.sign(&begun["publicKey"], &Manner::default());
+        let body = json!({"credential": proof});
+        let signed_in = person.post(&server, "passkeys/sign-in/finish", &body).await;
+        assert_eq!(Person::of(&signed_in).uid, ada.uid);
+        assert_eq!(person.status(&server).await, 200, "another session is another");
+    }
+    // What was begun within a session is for that one.
+    let begun = ada
+        .post(&server, "passkeys/sign-in/start", &json!({}))
+        .await
+        .json();
+    let body = json!({"credential": passkey.sign(&begun["publicKey"], &Manner::default())});
+    assert_eq!(
+        eve.post(&server, "passkeys/sign-in/finish", &body).await.status,
+        401
+    );
+    assert_eq!(
+        post(&server, "passkeys/sign-in/finish", &body).await.code(),
+        "failed-precondition"
+    );
+}

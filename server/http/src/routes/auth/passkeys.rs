@@ -105,17 +105,17 @@ pub(crate) async fn finish_registration(
 
 /// What a passkey is to show, for this caller.
 fn wanted<'r>(caller: &'r Caller, ticket: Option<&'r str>, email: Option<&'r str>) -> PasskeyUse<'r> {
-    match (ticket, caller) {
-        (Some(ticket), _) => PasskeyUse::SecondFactor(ticket),
-        (None, Caller::User(user)) => PasskeyUse::StepUp(user),
-        (None, _) => PasskeyUse::SignIn(email),
+    match (ticket, email, caller) {
+        (Some(ticket), _, _) => PasskeyUse::SecondFactor(ticket),
+        (None, None, Caller::User(user)) => PasskeyUse::StepUp(user),
+        (None, email, _) => PasskeyUse::SignIn(email),
     }
 }
 
 /// Begin to use a passkey
 ///
 /// To sign in: with nothing, or with the `email` of the account that is meant; the answer is the same for all addresses. With the
-/// `ticket` of a first factor, to show the second. With an access token, to show within a session that it is still its owner. What
+/// `ticket` of a first factor, to show the second. With an access token and nothing else, to show within a session that it is still its owner. What
 /// `publicKey` has goes through `PublicKeyCredential.parseRequestOptionsFromJSON` into `navigator.credentials.get`.
 #[utoipa::path(
     post,
