@@ -7,6 +7,7 @@
 mod authenticator_data;
 mod cbor;
 mod public_key;
+mod relying_party;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use self::authenticator_data::AuthenticatorData;
 use self::cbor::Cbor;
 use self::public_key::PublicKey;
+pub use self::relying_party::RelyingParty;
 use crate::AuthError;
 
 /// Bytes of a credential's id, as the standard has it.
@@ -26,86 +28,6 @@ const TRANSPORTS_MAX: usize = 8;
 const TRANSPORT_CHARS_MAX: usize = 32;
 /// How long a browser is to wait for its user, in milliseconds; as long as a challenge holds.
 const TIMEOUT_MILLIS: u32 = 300_000;
-
-/// Whose passkeys are taken: the domain that they belong to, and the pages that may use them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelyingParty {
-    /// The domain. A passkey belongs to one, and works on it and the domains under it.
-    id: String,
-    /// The origins of pages, each compared whole.
-    origins: Vec<String>,
-}
-
-impl RelyingParty {
-    /// A domain with its pages: `https://HOST`, where the host is the domain or one under it, `http` for `localhost` alone;
-    /// or `android:apk-key-hash:…`, an app.
-    ///
-    /// # Errors
-    /// With a sentence, if something cannot be: an IP address is no domain, and browsers refuse passkeys of other domains.
-    pub fn new(id: &str, origins: Vec<String>) -> Result<Self, String> {
-        let is_label = |label: &str| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        };
-        let is_domain = id.split('.').all(is_label) && id.bytes().any(|byte| byte.is_ascii_lowercase());
-        if !is_domain {
-            return Err(format!(
-                "`{id}` is no domain that passkeys can belong to: it is a name in lower case, as in `example.org`, \
-                 without scheme and port, and no IP address"
-            ));
-        }
-        if origins.is_empty() {
-            return Err("passkeys need at least one origin".to_owned());
-        }
-        if let Some(origin) = origins.iter().find(|origin| !is_origin_of(origin, id)) {
-            return Err(format!(
-                "passkeys of `{id}` cannot be used by `{origin}`: an origin is `https://HOST`, the host being `{id}` or \
-                 under it, `http://localhost:PORT`, or `android:apk-key-hash:…`"
-            ));
-        }
-        Ok(Self {
-            id: id.to_owned(),
-            origins,
-        })
-    }
-
-    /// What the URL of the server gives: its host and its origin; nothing if the host is an IP address.
-    pub fn of_url(url: &str) -> Option<Self> {
-        let (_, authority) = url.split_once("://")?;
-        let host = authority.split(':').next()?;
-        Self::new(host, vec![url.to_owned()]).ok()
-    }
-
-    /// The domain.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-/// Whether pages of an origin can use the passkeys of a domain.
-fn is_origin_of(origin: &str, id: &str) -> bool {
-    if let Some(hash) = origin.strip_prefix("android:apk-key-hash:") {
-        return !hash.is_empty();
-    }
-    let (authority, is_secure) = match (origin.strip_prefix("https://"), origin.strip_prefix("http://")) {
-        (Some(authority), _) => (authority, true),
-        (None, Some(authority)) => (authority, false),
-        (None, None) => return false,
-    };
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
-    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
-    let is_host = host == id || host.strip_suffix(id).is_some_and(|under| under.ends_with('.'));
-    let is_plain = host
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
-    let is_loopback = host == "localhost" || host.ends_with(".localhost");
-    is_port && is_host && is_plain && (is_secure || is_loopback)
-}
 
 /// What a browser gives after making a passkey: `PublicKeyCredential.toJSON()`.
 #[derive(Clone, Debug, Deserialize)]
@@ -256,7 +178,7 @@ fn check_client_data(rp: &RelyingParty, text: &str, kind: &str) -> Result<Vec<u8
     if data.r#type != kind {
         return Err("what was done is not what was asked for");
     }
-    if !rp.origins.contains(&data.origin) {
+    if !rp.has_page(&data.origin) {
         return Err("the page's origin is none of those in `auth.passkey_origins`");
     }
     if data.cross_origin || data.top_origin.is_some() {
@@ -266,7 +188,7 @@ fn check_client_data(rp: &RelyingParty, text: &str, kind: &str) -> Result<Vec<u8
 }
 
 fn check_authenticator_data(rp: &RelyingParty, data: &AuthenticatorData<'_>) -> Result<(), Refusal> {
-    if data.rp_id_hash != Sha256::digest(&rp.id).as_slice() {
+    if data.rp_id_hash != Sha256::digest(rp.id()).as_slice() {
         return Err("the passkey belongs to another domain");
     }
     if !data.is_user_present {
@@ -417,7 +339,7 @@ impl PasskeyOptions {
             .map(|algorithm| json!({"type": "public-key", "alg": algorithm}))
             .collect();
         Self(json!({
-            "rp": {"id": rp.id, "name": app_name},
+            "rp": {"id": rp.id(), "name": app_name},
             "user": {"id": owner.handle, "name": owner.name, "displayName": owner.display_name},
             "challenge": URL_SAFE_NO_PAD.encode(challenge),
             "pubKeyCredParams": algorithms,
@@ -441,7 +363,7 @@ impl PasskeyOptions {
     ) -> Self {
         let verification = if is_second_factor { "preferred" } else { "required" };
         Self(json!({
-            "rpId": rp.id,
+            "rpId": rp.id(),
             "challenge": URL_SAFE_NO_PAD.encode(challenge),
             "timeout": TIMEOUT_MILLIS,
             "allowCredentials": descriptors(passkeys),
@@ -458,65 +380,6 @@ pub(crate) fn unusable(refusal: Refusal) -> AuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_domain_has_only_the_pages_that_browsers_let_use_its_passkeys() {
-        for (id, origin) in [
-            ("example.org", "https://example.org"),
-            ("example.org", "https://app.example.org:8443"),
-            ("localhost", "http://localhost:8750"),
-            ("localhost", "https://localhost"),
-            ("example.org", "android:apk-key-hash:abc"),
-        ] {
-            assert!(RelyingParty::new(id, vec![origin.to_owned()]).is_ok(), "{origin}");
-        }
-        for (id, origin) in [
-            ("example.org", "https://evilexample.org"),
-            ("example.org", "https://example.org.evil.example"),
-            ("example.org", "http://example.org"),
-            ("example.org", "https://example.org/"),
-            ("example.org", "https://example.org/path"),
-            ("example.org", "https://user@example.org"),
-            ("example.org", "https://example.org:08"),
-            ("example.org", "https://Example.org"),
-            ("example.org", "*"),
-            ("example.org", "null"),
-            ("app.example.org", "https://example.org"),
-            ("127.0.0.1", "http://127.0.0.1:8750"),
-            ("::1", "http://[::1]"),
-            ("", "https://"),
-            ("Example.org", "https://Example.org"),
-            ("https://example.org", "https://example.org"),
-        ] {
-            assert!(
-                RelyingParty::new(id, vec![origin.to_owned()]).is_err(),
-                "{id} {origin}"
-            );
-        }
-        assert!(RelyingParty::new("example.org", Vec::new()).is_err());
-    }
-
-    #[test]
-    fn the_servers_url_gives_domain_and_origin_unless_it_is_an_address() {
-        let rp = RelyingParty::of_url("https://api.example.org").unwrap();
-        assert_eq!(
-            (rp.id(), rp.origins.as_slice()),
-            ("api.example.org", &["https://api.example.org".to_owned()][..])
-        );
-        let rp = RelyingParty::of_url("http://localhost:8750").unwrap();
-        assert_eq!(
-            (rp.id(), rp.origins.as_slice()),
-            ("localhost", &["http://localhost:8750".to_owned()][..])
-        );
-        for url in [
-            "http://127.0.0.1:8750",
-            "http://[::1]:8750",
-            "http://example.org",
-            "",
-        ] {
-            assert_eq!(RelyingParty::of_url(url), None, "{url}");
-        }
-    }
 
     #[test]
     fn a_counter_goes_up_or_was_never_there() {

@@ -19,6 +19,7 @@ mod auth_mail;
 mod auth_oauth;
 #[cfg(feature = "foreign-clients")]
 mod auth_oidc_real;
+mod auth_passkey_factor;
 mod auth_passkeys;
 #[cfg(feature = "foreign-clients")]
 mod auth_passkeys_browser;
