@@ -161,7 +161,9 @@ impl Browser {
     pub(crate) async fn open(&mut self, url: &str) {
         let opened = self.call("Page.navigate", json!({"url": url})).await;
         assert!(opened.get("errorText").is_none(), "{url}: {opened}");
-        while self.evaluate("document.readyState + location.href").await != json!(format!("complete{url}")) {}
+        let there = json!(format!("complete{url}"));
+        let arriving = async { while self.evaluate("document.readyState + location.href").await != there {} };
+        timeout(SILENCE_MAX, arriving).await.expect("the page is there");
     }
 
     /// The value of an expression of JavaScript in the page, once it is settled; or `{"error": NAME}` of what it throws.
