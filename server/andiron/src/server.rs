@@ -401,6 +401,14 @@ fn open_files(settings: &Settings, engine: Engine, data: &Path) -> Result<Files,
         .map_err(|error| AndironError::file("opening", path)(std::io::Error::other(error)))?;
     let options = FilesOptions {
         file_bytes_max: settings.files_bytes.0,
+        account_bytes_max: Some(settings.files_account_bytes.0).filter(|bytes_max| *bytes_max > 0),
+        buckets: settings.buckets.clone(),
+        presets: settings
+            .files_variants
+            .iter()
+            .map(|preset| (preset.name.clone(), preset.variant))
+            .collect(),
+        upload_idle_max: settings.files_upload_time.0,
         history_age_max: settings.history_age,
         ..FilesOptions::default()
     };
@@ -512,6 +520,8 @@ fn http_options(settings: &Settings) -> HttpOptions {
         cors_origins: settings.http_cors_origins.clone(),
         session_cookies: settings.auth_cookies,
         trusted_proxies: settings.http_trusted_proxies.clone(),
+        // A URL without a path is an origin.
+        files_origin: settings.files_url.0.parse().ok(),
         metrics_access: match settings.http_metrics {
             MetricsAccess::Admin => andiron_http::MetricsAccess::Admin,
             MetricsAccess::Everyone => andiron_http::MetricsAccess::Everyone,

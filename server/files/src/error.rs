@@ -58,6 +58,25 @@ pub enum FilesError {
     /// A signed link does not hold, or not for this.
     #[error("the link does not hold for this, or not any more")]
     LinkInvalid,
+    /// There are no variants of it.
+    #[error(
+        "it is no image of which variants can be made: those are JPEG, PNG, GIF and WebP, whole and as they should be"
+    )]
+    NoImage,
+    /// The image would take too much to decode.
+    #[error(
+        "the image has more than {pixels_max} pixels, or takes too much memory: no variants are made of it"
+    )]
+    ImageTooLarge {
+        /// The limit.
+        pixels_max: u64,
+    },
+    /// The variant is no preset and nobody has signed for it.
+    #[error("only presets and signed variants of this image are made")]
+    VariantNotAllowed,
+    /// Too many variants are wanted, or one takes too long.
+    #[error("many images are being worked on at the moment; try again")]
+    VariantsBusy,
     /// There is no such upload, or it is somebody else's.
     #[error("there is no such upload")]
     NoSuchUpload,
@@ -97,6 +116,21 @@ pub enum FilesError {
     /// Something that cannot be. The text is for the log.
     #[error("{0}")]
     Internal(String),
+}
+
+impl FilesError {
+    /// The error for each of several who waited for the same.
+    pub(crate) fn of_shared(error: &Self) -> Self {
+        match error {
+            Self::NoImage => Self::NoImage,
+            Self::ImageTooLarge { pixels_max } => Self::ImageTooLarge {
+                pixels_max: *pixels_max,
+            },
+            Self::VariantsBusy => Self::VariantsBusy,
+            Self::StorageFull => Self::StorageFull,
+            other => Self::Storage(other.to_string()),
+        }
+    }
 }
 
 impl From<EngineError> for FilesError {

@@ -11,6 +11,7 @@ use andiron_protocol::{
 };
 
 use crate::resumable::Turns;
+use crate::variants::VariantWork;
 use crate::{Blobs, ByteStream, ContentType, FileName, FileRecord, FilesError, FilesOptions};
 
 /// How often a change is tried again because somebody else changed the file in between. Each time somebody has got on.
@@ -27,6 +28,7 @@ struct Parts {
     blobs: Blobs,
     options: FilesOptions,
     turns: Turns,
+    variant_work: VariantWork,
 }
 
 impl fmt::Debug for Files {
@@ -123,6 +125,7 @@ impl Files {
             blobs,
             options,
             turns: Turns::default(),
+            variant_work: VariantWork::default(),
         }))
     }
 
@@ -137,6 +140,10 @@ impl Files {
 
     pub(crate) fn turns(&self) -> &Turns {
         &self.0.turns
+    }
+
+    pub(crate) fn variant_work(&self) -> &VariantWork {
+        &self.0.variant_work
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {

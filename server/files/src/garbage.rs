@@ -56,6 +56,7 @@ impl Files {
             }
             let mut writes = Vec::new();
             for document in found {
+                self.collect_variants(document.path.id()).await?;
                 // First the bytes: a key that is still known is tried again.
                 self.blobs().delete(document.path.id()).await?;
                 writes.push(Write {

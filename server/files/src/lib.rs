@@ -23,6 +23,7 @@ mod resumable;
 mod transfer;
 mod upload;
 mod usage;
+mod variants;
 
 pub use blobs::{Blobs, ByteStream};
 pub use buckets::{Bucket, BucketList, BucketSettings, TypePattern, VariantPolicy};
@@ -41,3 +42,4 @@ pub use resumable::{
 pub use transfer::{DELETED_MAX, Transfer};
 pub use upload::{Digests, Upload, UploadRequest};
 pub use usage::Usage;
+pub use variants::{Fit, Presets, VARIANT_SIDE_MAX, Variant, VariantFormat};

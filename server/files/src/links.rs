@@ -251,6 +251,14 @@ fn check(grant: &LinkGrant, seconds: u32) -> Result<(), InputError> {
         LinkMethod::Put if of_downloads => Err(InputError::new(
             "`fileName` and `variant` are for links to download",
         )),
+        LinkMethod::Get
+            if grant
+                .variant
+                .as_deref()
+                .is_some_and(|variant| variant.parse::<crate::Variant>().is_err()) =>
+        {
+            Err(InputError::new("it is of the form `width=200&height=200&fit=cover`").in_field("variant"))
+        }
         LinkMethod::Put if grant.bytes_max.is_none() => {
             Err(InputError::new("a link to upload says how many bytes at most").in_field("size"))
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::BucketList;
+use crate::{BucketList, Presets};
 
 /// Limits of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct FilesOptions {
     pub account_bytes_max: Option<u64>,
     /// What is said of buckets. Default nothing of any.
     pub buckets: BucketList,
+    /// Variants of images that may be asked for by name, or as they are. Default none.
+    pub presets: Presets,
     /// How long the bytes of overwritten and deleted files are kept: as long as the change log. Default 7 days.
     pub history_age_max: Duration,
     /// How old bytes must be that no file names before they are taken for the rest of an upload that came to nothing.
@@ -33,6 +35,7 @@ impl Default for FilesOptions {
             file_bytes_max: 5 << 30,
             account_bytes_max: None,
             buckets: BucketList::new(),
+            presets: Presets::new(),
             history_age_max: Duration::from_secs(7 * 24 * 3600),
             orphan_age_min: Duration::from_secs(24 * 3600),
             upload_idle_max: Duration::from_secs(24 * 3600),

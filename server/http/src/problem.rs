@@ -281,6 +281,13 @@ impl From<FilesError> for ApiError {
             }
             FilesError::BucketDeclared(_) => Self::new(ErrorCode::FailedPrecondition, detail),
             FilesError::LinkInvalid => Self::new(ErrorCode::PermissionDenied, detail),
+            FilesError::NoImage => Self::new(ErrorCode::FailedPrecondition, detail)
+                .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            FilesError::ImageTooLarge { .. } => Self::new(ErrorCode::PayloadTooLarge, detail),
+            FilesError::VariantNotAllowed => Self::new(ErrorCode::PermissionDenied, detail),
+            FilesError::VariantsBusy => {
+                Self::new(ErrorCode::Unavailable, detail).retry_after(RETRY_AFTER_SECONDS)
+            }
             FilesError::NoSuchUpload => Self::not_found(detail),
             FilesError::UploadExpired => Self::not_found(detail).with_status(StatusCode::GONE),
             FilesError::OtherOffset { .. } => Self::new(ErrorCode::Aborted, detail).in_field("Upload-Offset"),

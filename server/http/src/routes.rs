@@ -17,8 +17,8 @@ mod health;
 mod live;
 mod query;
 mod reference;
-mod well_known;
 mod uploads;
+mod well_known;
 
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;

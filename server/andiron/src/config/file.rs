@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use andiron_files::BucketList;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::settings::SETTINGS;
-use crate::config::{ConfigError, unknown};
+use crate::config::{ConfigError, buckets, unknown};
 
 /// One value of the file.
 pub(crate) struct Entry {
@@ -17,8 +18,8 @@ pub(crate) struct Entry {
     pub(crate) line: usize,
 }
 
-/// Every value of a configuration file, in the order of the file.
-pub(crate) fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> {
+/// Every value of a configuration file, in the order of the file, and what it says of buckets.
+pub(crate) fn entries(path: &Path, text: &str) -> Result<(Vec<Entry>, BucketList), ConfigError> {
     let root = DeTable::parse(text).map_err(|error| ConfigError {
         place: format!(
             "{}:{}",
@@ -27,11 +28,14 @@ pub(crate) fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, ConfigError
         ),
         detail: format!("this is not TOML: {}", error.message()),
     })?;
-    let mut found = Vec::new();
+    let (mut found, mut of_buckets) = (Vec::new(), BucketList::new());
     for (key, value) in root.get_ref() {
         let place = |at: usize| format!("{}:{}", path.display(), line_at(text, at));
         let start = key.span().start;
         match value.get_ref() {
+            DeValue::Table(table) if key.get_ref() == buckets::TABLE => {
+                of_buckets = buckets::read(path, text, table)?;
+            }
             DeValue::Table(table) => {
                 let prefix = format!("{}.", key.get_ref());
                 if !SETTINGS.iter().any(|setting| setting.key.starts_with(&prefix)) {
@@ -55,7 +59,7 @@ pub(crate) fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, ConfigError
         }
     }
     found.sort_by_key(|entry| entry.line);
-    Ok(found)
+    Ok((found, of_buckets))
 }
 
 fn entry(
@@ -95,7 +99,7 @@ fn text_of(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())]
         .iter()
         .filter(|byte| **byte == b'\n')

@@ -3,6 +3,7 @@
 //! Nothing else in the workspace reads the environment or the file. Names that nobody knows are refused, because a
 //! setting that is silently ignored is worse than one that is missing.
 
+mod buckets;
 mod file;
 mod settings;
 mod suggestion;
@@ -149,7 +150,9 @@ impl Configuration {
                 });
             }
         };
-        for entry in file::entries(path, &text)? {
+        let (entries, buckets) = file::entries(path, &text)?;
+        self.settings.buckets = buckets;
+        for entry in entries {
             let place = || format!("{}:{}", path.display(), entry.line);
             let origin = Origin::File {
                 path: path.to_owned(),

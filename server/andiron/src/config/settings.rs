@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use andiron_auth::SecretText;
+use andiron_files::BucketList;
 use andiron_http::{CorsOrigin, TrustedProxy};
 
 use crate::config::value::{
-    ByteCount, Count, Domain, PasskeyOrigin, Period, RedirectUrl, Secret, ServerUrl, SettingValue,
+    ByteCount, Count, Domain, PasskeyOrigin, Period, Preset, RedirectUrl, Secret, ServerUrl, SettingValue,
     SmtpServer, WebhookUrl, named_setting,
 };
 
@@ -47,6 +48,12 @@ pub struct Settings {
     pub memory_cache: ByteCount,
     pub memory_mapped: ByteCount,
     pub files_bytes: ByteCount,
+    pub files_account_bytes: ByteCount,
+    pub files_upload_time: Period,
+    pub files_url: ServerUrl,
+    pub files_variants: Vec<Preset>,
+    /// What `[buckets.NAME]` says; the only thing that has a table of its own.
+    pub buckets: BucketList,
     pub http_connections: Count,
     pub http_head_time: Period,
     pub http_request_time: Period,
@@ -215,6 +222,11 @@ impl Default for Settings {
             memory_cache: ByteCount(16 << 20),
             memory_mapped: ByteCount(2 << 30),
             files_bytes: ByteCount(5 << 30),
+            files_account_bytes: ByteCount(0),
+            files_upload_time: Period(Duration::from_secs(24 * 3600)),
+            files_url: ServerUrl::default(),
+            files_variants: Vec::new(),
+            buckets: BucketList::new(),
             http_connections: Count(10_000),
             http_head_time: Period(Duration::from_secs(10)),
             http_request_time: Period(Duration::from_secs(60)),
@@ -392,6 +404,17 @@ settings! {
          takes it back when memory is short. 0 turns it off.";
     "files.bytes" files_bytes: ByteCount,
         "The size of one file.";
+    "files.account_bytes" files_account_bytes: ByteCount,
+        "The size of all files that one account has uploaded. 0 sets no limit. Limits of single buckets stand in\n\
+         tables `[buckets.NAME]`: see `docs/files.md`.";
+    "files.upload_time" files_upload_time: Period,
+        "How long a resumable upload is kept that nobody goes on with.";
+    "files.url" files_url: ServerUrl,
+        "Another host at which files are read, as in `https://files.example.org`, and nothing else: so that\n\
+         nothing in a file is part of the app's origin. Without it they are read at the API's.";
+    "files.variants" files_variants: Vec<Preset>,
+        "Variants of images that everybody who may read an image may ask for, each with a name, as in\n\
+         `thumb:width=200&height=200&fit=cover`.";
     "http.connections" http_connections: Count,
         "Connections that may be open at once; more wait to be accepted.";
     "http.head_time" http_head_time: Period,
@@ -612,10 +635,9 @@ mod tests {
         );
         assert_eq!(settings.http_answer_bytes.as_usize(), http.answer_bytes_max);
         assert_eq!(settings.http_compression, http.compression);
-        assert_eq!(
-            settings.files_bytes.0,
-            andiron_files::FilesOptions::default().file_bytes_max
-        );
+        let files = andiron_files::FilesOptions::default();
+        assert_eq!(settings.files_bytes.0, files.file_bytes_max);
+        assert_eq!(settings.files_upload_time.0, files.upload_idle_max);
         let auth = andiron_auth::AuthOptions::default();
         let ours = crate::accounts::plain_options(&settings, settings.listen);
         assert_eq!(format!("{ours:?}"), format!("{auth:?}"));

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use andiron_auth::{SecretText, SmtpSecurity};
+use andiron_files::Variant;
 use andiron_http::{CorsOrigin, TrustedProxy};
 
 /// A kind of setting: how it is read from text and how it is shown.
@@ -70,6 +71,15 @@ pub struct PasskeyOrigin(pub String);
 /// A domain of e-mail addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain(pub String);
+
+/// A variant of images that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// The name.
+    pub name: String,
+    /// What images are made into.
+    pub variant: Variant,
+}
 
 impl Count {
     /// The number as the platform counts; the largest there is if it is larger.
@@ -425,6 +435,36 @@ impl FromStr for Domain {
 impl std::fmt::Display for Domain {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+impl ListEntry for Preset {
+    const FORM: &'static str =
+        "a list of named variants such as [\"thumb:width=200&height=200&fit=cover\"], in the environment separated by commas";
+}
+
+impl FromStr for Preset {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (name, variant) = text.split_once(':').ok_or(())?;
+        let is_name = !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if !is_name {
+            return Err(());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            variant: variant.parse().map_err(|_| ())?,
+        })
+    }
+}
+
+impl std::fmt::Display for Preset {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.name, self.variant)
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use andiron_files::{Files, FilesError, LinkMethod, StoredFile};
+use andiron_files::{Files, FilesError, LinkMethod, StoredFile, Variant};
 use andiron_protocol::ErrorCode;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -29,6 +29,10 @@ use crate::openapi::file_schemas as schemas;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
+/// What may stand in the URL.
+const PARAMETERS: [&str; 8] = [
+    "metadata", "link", "variant", "width", "height", "fit", "format", "quality",
+];
 /// Pieces of a file on their way to the client.
 const PIECES_MAX: usize = 2;
 /// Random bytes of the boundary between the parts of an answer: no file can have it by design.
@@ -55,6 +59,12 @@ const BOUNDARY_BYTES: usize = 16;
         ("name" = String, Path, description = "The file's name, each segment percent-encoded", example = "photos/cat.png"),
         ("metadata" = Option<bool>, Query, description = "Answer with the metadata in the place of the bytes", nullable = false),
         ("link" = Option<String>, Query, description = "The token of a link to read, which no credentials go with", nullable = false),
+        ("variant" = Option<String>, Query, description = "The name of a preset: the image made smaller, cut or in another format", nullable = false),
+        ("width" = Option<u32>, Query, description = "A variant of an image, this wide at most", nullable = false),
+        ("height" = Option<u32>, Query, description = "And this high", nullable = false),
+        ("fit" = Option<String>, Query, description = "`inside` (the default), `cover` or `contain`", nullable = false),
+        ("format" = Option<String>, Query, description = "`jpeg`, `png` or `webp`; as the image is by default", nullable = false),
+        ("quality" = Option<u32>, Query, description = "Of a JPEG, from 1 to 100, 80 by default", nullable = false),
         ("Range" = Option<String>, Header, description = "The bytes to answer with, as in `bytes=0-1023`", nullable = false),
         ("If-Range" = Option<String>, Header, description = "The `ETag` of the parts that the client has: of another file it gets the whole", nullable = false),
         ("If-None-Match" = Option<String>, Header, description = "Versions in quotes, or `*`; 304 if the file is at one of them", nullable = false),
@@ -66,6 +76,8 @@ const BOUNDARY_BYTES: usize = 16;
         (status = 304, description = "The client has this version already"),
         (status = 404, description = "There is no such file", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
         (status = 412, description = "The file is not as the conditions demand", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The image is too large for variants to be made of it", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
+        (status = 415, description = "It is no image of which variants are made", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
         (status = 416, description = "The file has none of these bytes, some are asked for twice, or there are more than 16 ranges", body = crate::openapi::schemas::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -75,7 +87,7 @@ pub(crate) async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let name = file_name(request.uri().path())?;
-    let parameters = Parameters::read(request.uri().query(), &["metadata", "link"])?;
+    let parameters = Parameters::read(request.uri().query(), &PARAMETERS)?;
     let wants_metadata = parameters.flag("metadata")?;
     let conditions = Conditions::read(request.headers())?;
     let link = match parameters.get("link") {
@@ -89,6 +101,15 @@ pub(crate) async fn read(
     let Some(mut file) = file else {
         return Err(not_found(&name));
     };
+    let variant = wanted_variant(&app, &parameters)?;
+    match &variant {
+        Some(variant) => app.files.check_variant(&file, variant, link.as_ref())?,
+        // Who was given a variant was not given the image.
+        None if link.as_ref().is_some_and(|link| link.variant.is_some()) => {
+            return Err(FilesError::LinkInvalid.into());
+        }
+        None => {}
+    }
     if let Some(name) = link.and_then(|link| link.download_name) {
         file.record.settings.content_disposition = Some(serving::download_as(&name));
     }
@@ -110,8 +131,23 @@ pub(crate) async fn read(
     if wants_metadata {
         return Ok(metadata_answer(StatusCode::OK, &file));
     }
+    if let Some(variant) = variant {
+        file = app.files.variant(&file, variant).await?;
+    }
     let is_head = request.method() == Method::HEAD;
     bytes(&app, file, request.headers(), is_head).await
+}
+
+/// The variant of an image that is asked for, by its name or by what it is like.
+fn wanted_variant(app: &AppRef, parameters: &Parameters<'_>) -> Result<Option<Variant>, ApiError> {
+    let asked = Variant::read(|name| parameters.get(name))?;
+    match (parameters.get("variant"), asked) {
+        (Some(_), Some(_)) => {
+            Err(ApiError::invalid("a variant has a name or parameters, not both").in_field("variant"))
+        }
+        (Some(name), None) => Ok(Some(app.files.preset(name)?)),
+        (None, asked) => Ok(asked),
+    }
 }
 
 /// The conditions in the order of RFC 9110, section 13.2.2.

@@ -1,0 +1,269 @@
+//! Variants of images: smaller, cut, in another format; made when they are asked for and kept beside the image.
+//!
+//! Who may read an image may read its variants, and nobody else. Which there are is limited by what is said of the bucket:
+//! presets and what a link was signed for, or any. What is made is a blob of its own, under the key of the image's bytes: so
+//! a variant belongs to those bytes and goes with them.
+
+mod parameters;
+mod render;
+mod work;
+
+pub use parameters::{Fit, VARIANT_SIDE_MAX, Variant, VariantFormat};
+pub(crate) use work::VariantWork;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use andiron_engine::{Caller, StoredDocument};
+use andiron_protocol::{
+    CollectionPath, CommitBody, InputError, Map, Precondition, Query, Source, Value, Write, WriteKind,
+    data_from_json,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use crate::fields::Fields;
+use crate::files::key_write;
+use crate::{ContentType, FileRecord, Files, FilesError, LinkGrant, StoredFile, VariantPolicy};
+
+/// The collection that says which variants there are, under the key of an image.
+const VARIANTS: &str = "_file_variants";
+/// Bytes of an image of which variants are made.
+const SOURCE_BYTES_MAX: u64 = 64 << 20;
+/// Variants of one image that are kept; more are made anew each time.
+const KEPT_MAX: u32 = 50;
+
+/// Variants that have a name.
+pub type Presets = BTreeMap<String, Variant>;
+
+impl Files {
+    /// The variant that a name stands for.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn preset(&self, name: &str) -> Result<Variant, InputError> {
+        self.options()
+            .presets
+            .get(name)
+            .copied()
+            .ok_or_else(|| InputError::new("there is no preset of this name").in_field("variant"))
+    }
+
+    /// Whether a variant of a file is made: a preset, what the link says, or any if the bucket's are free.
+    ///
+    /// # Errors
+    /// [`FilesError::VariantNotAllowed`].
+    pub fn check_variant(
+        &self,
+        file: &StoredFile,
+        variant: &Variant,
+        link: Option<&LinkGrant>,
+    ) -> Result<(), FilesError> {
+        let is_signed = || {
+            let signed = link?.variant.as_deref()?.parse::<Variant>().ok()?;
+            Some(signed.to_string() == variant.to_string())
+        };
+        let text = variant.to_string();
+        if self
+            .options()
+            .presets
+            .values()
+            .any(|preset| preset.to_string() == text)
+            || is_signed() == Some(true)
+            || self.bucket(file.record.name.bucket())?.variants == VariantPolicy::Free
+        {
+            return Ok(());
+        }
+        Err(FilesError::VariantNotAllowed)
+    }
+
+    /// A variant of an image that the caller may read, as if it were a file of its own: the bytes are read by
+    /// [`Files::read`].
+    ///
+    /// # Errors
+    /// If the file is no image that can be read here, or too large a one; or too many are wanted at once.
+    pub async fn variant(&self, file: &StoredFile, variant: Variant) -> Result<StoredFile, FilesError> {
+        if let Some(kept) = self.kept_variant(file, &variant)? {
+            return Ok(kept);
+        }
+        if render::source_format(&file.record.sniffed).is_none() {
+            return Err(FilesError::NoImage);
+        }
+        if file.record.size > SOURCE_BYTES_MAX {
+            return Err(FilesError::TooLarge {
+                bytes_max: SOURCE_BYTES_MAX,
+            });
+        }
+        let (files, source) = (self.clone(), file.clone());
+        let make = async move {
+            let made = files.make_variant(&source, variant).await;
+            made.map(Arc::new).map_err(Arc::new)
+        };
+        let made = self
+            .variant_work()
+            .fulfil((file.record.key.clone(), variant), make)
+            .await;
+        match made {
+            // Whoever asked at another version of the metadata answers with those.
+            Ok(made) => Ok(StoredFile {
+                record: as_variant_of(file, &made.record),
+                version: file.version,
+            }),
+            Err(error) => Err(FilesError::of_shared(&error)),
+        }
+    }
+
+    async fn make_variant(&self, file: &StoredFile, variant: Variant) -> Result<StoredFile, FilesError> {
+        // Somebody may have been just before.
+        if let Some(kept) = self.kept_variant(file, &variant)? {
+            return Ok(kept);
+        }
+        let Some(format) = render::source_format(&file.record.sniffed) else {
+            return Err(FilesError::NoImage);
+        };
+        let mut bytes = Vec::new();
+        let mut source = self.read(file, 0..file.record.size).await?;
+        while let Some(more) = source.next().await? {
+            bytes.extend_from_slice(&more);
+        }
+        let (width, height) = render::dimensions(&bytes, format)?;
+        let pixels = u64::from(width) * u64::from(height);
+        let made = self
+            .variant_work()
+            .run(pixels, move || render::render(&bytes, format, &variant))
+            .await?;
+        let content_type = variant.format.unwrap_or(VariantFormat::of(format)).content_type();
+        let key = self.engine().generate_id();
+        let mut writer = self.blobs().write(&key);
+        writer.write(&made).await?;
+        writer.finish().await?;
+        let mut record = file.record.clone();
+        record.size = made.len() as u64;
+        record.content_type = ContentType::parse(content_type)?;
+        record.sha256 = Sha256::digest(&made).into();
+        record.key = key;
+        self.keep_variant(file, &variant, &record).await?;
+        Ok(StoredFile {
+            record,
+            version: file.version,
+        })
+    }
+
+    fn kept_variant(&self, file: &StoredFile, variant: &Variant) -> Result<Option<StoredFile>, FilesError> {
+        let path = variants_of(&file.record.key)?.document(&variant.to_string())?;
+        let Some(document) = self.engine().get(&Caller::System, &path)? else {
+            return Ok(None);
+        };
+        let map = map_of(&document)?;
+        let fields = Fields::new(&map, &document.path);
+        let mut record = file.record.clone();
+        record.size = fields.needed_count("size")?;
+        record.content_type = fields
+            .content_type("contentType")
+            .ok_or_else(|| fields.damaged("contentType"))?;
+        record.sha256 = fields.needed_bytes("sha256")?;
+        record.key = fields.needed_text("key")?;
+        Ok(Some(StoredFile {
+            record,
+            version: file.version,
+        }))
+    }
+
+    /// Keeps what was made, if there are not too many. What is not kept is collected once it is old enough.
+    async fn keep_variant(
+        &self,
+        file: &StoredFile,
+        variant: &Variant,
+        record: &FileRecord,
+    ) -> Result<(), FilesError> {
+        let kept = self.variants_kept(&file.record.key, KEPT_MAX).await?;
+        if kept.len() >= KEPT_MAX as usize {
+            return Ok(());
+        }
+        let map = Map::from([
+            (
+                "size".to_owned(),
+                Value::Integer(i64::try_from(record.size).unwrap_or(i64::MAX)),
+            ),
+            (
+                "contentType".to_owned(),
+                Value::from(record.content_type.as_str()),
+            ),
+            ("sha256".to_owned(), Value::from(STANDARD.encode(record.sha256))),
+            ("key".to_owned(), Value::from(record.key.as_str())),
+        ]);
+        let body = CommitBody {
+            writes: vec![
+                Write {
+                    path: variants_of(&file.record.key)?.document(&variant.to_string())?,
+                    kind: WriteKind::Set(map.into()),
+                    precondition: Precondition::None,
+                },
+                key_write(&record.key, &file.record.name, None)?,
+            ],
+            ..CommitBody::default()
+        };
+        self.engine().commit(&Caller::System, body, None).await?;
+        Ok(())
+    }
+
+    /// Removes the variants of bytes that are being collected.
+    pub(crate) async fn collect_variants(&self, key: &str) -> Result<(), FilesError> {
+        let kept = self.variants_kept(key, KEPT_MAX + 1).await?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let mut writes = Vec::new();
+        for document in kept {
+            let map = map_of(&document)?;
+            let key = Fields::new(&map, &document.path).needed_text("key")?;
+            self.blobs().delete(&key).await?;
+            for path in [document.path, crate::files::key_path(&key)?] {
+                writes.push(Write {
+                    path,
+                    kind: WriteKind::Delete,
+                    precondition: Precondition::None,
+                });
+            }
+        }
+        let body = CommitBody {
+            writes,
+            ..CommitBody::default()
+        };
+        self.engine().commit(&Caller::System, body, None).await?;
+        Ok(())
+    }
+
+    async fn variants_kept(&self, key: &str, limit: u32) -> Result<Vec<StoredDocument>, FilesError> {
+        let query = Query {
+            limit: Some(limit),
+            ..Query::all(Source::Collection(variants_of(key)?))
+        };
+        let found: Vec<StoredDocument> = Vec::new();
+        let (found, _) = self
+            .engine()
+            .query(&Caller::System, query, Default::default(), found)
+            .await?;
+        Ok(found)
+    }
+}
+
+/// A file's metadata with the bytes of a variant.
+fn as_variant_of(file: &StoredFile, made: &FileRecord) -> FileRecord {
+    let mut record = file.record.clone();
+    record.size = made.size;
+    record.content_type = made.content_type.clone();
+    record.sha256 = made.sha256;
+    record.key.clone_from(&made.key);
+    record
+}
+
+fn variants_of(key: &str) -> Result<CollectionPath, InputError> {
+    format!("{VARIANTS}/{key}/made").parse()
+}
+
+fn map_of(document: &StoredDocument) -> Result<Map, FilesError> {
+    data_from_json(document.data.as_bytes())
+        .map_err(|error| FilesError::Internal(format!("`{}` cannot be read: {error}", document.path)))
+}
