@@ -1,4 +1,5 @@
-//! What has to be done from time to time: trimming the change log, forgetting old idempotency records.
+//! What has to be done from time to time: trimming the change log, sweeping up after dropped indexes, forgetting old
+//! idempotency records.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -6,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use andiron_protocol::{CollectionPath, CommitBody, Precondition, Value, Version, Write, WriteKind};
-use andiron_store::{LogRetention, ScanDirection, StoreError};
+use andiron_store::{Group, LogRetention, ScanDirection, StoreError};
 use parking_lot::Mutex;
 
 use crate::commit::{IDEMPOTENCY_COLLECTION, stored_data};
@@ -18,6 +19,8 @@ use crate::{EngineError, idempotency};
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Change-log rows removed in one group, so that commits never wait long.
 const TRIM_STEP_CHANGES_MAX: u64 = 5_000;
+/// Entries of dropped indexes removed in one group, for the same reason.
+const SWEEP_STEP_ENTRIES_MAX: u64 = 2_000;
 /// Idempotency records removed in one commit.
 const FORGET_STEP_MAX: usize = 500;
 
@@ -63,24 +66,38 @@ impl MaintenanceThread {
 /// Does everything that is due.
 pub(crate) fn run(shared: &Arc<Shared>, committer: &Committer) -> Result<(), EngineError> {
     trim_log(shared, committer)?;
+    in_steps(committer, |group| group.sweep(SWEEP_STEP_ENTRIES_MAX))?;
     forget_idempotency_records(shared, committer)
 }
 
 fn trim_log(shared: &Arc<Shared>, committer: &Committer) -> Result<(), EngineError> {
-    let age_micros = i64::try_from(shared.options.history_age_max.as_micros()).unwrap_or(i64::MAX);
-    loop {
-        let now = (shared.surroundings.now)().as_micros();
+    let options = &shared.options;
+    let age_micros = i64::try_from(options.history_age_max.as_micros()).unwrap_or(i64::MAX);
+    let bytes_max = options.history_bytes_max;
+    let now = Arc::clone(&shared.surroundings.now);
+    in_steps(committer, move |group| {
         let retention = LogRetention {
-            after: Version::from_micros(now.saturating_sub(age_micros)),
-            bytes_max: shared.options.history_bytes_max,
+            after: Version::from_micros(now().as_micros().saturating_sub(age_micros)),
+            bytes_max,
             step_changes_max: TRIM_STEP_CHANGES_MAX,
         };
+        group.trim_log(retention).map(|outcome| outcome.more)
+    })
+}
+
+/// Does something in groups of its own, between which others have their turn, until it says that there is no more.
+fn in_steps(
+    committer: &Committer,
+    step: impl Fn(&mut dyn Group) -> Result<bool, StoreError> + Clone + Send + 'static,
+) -> Result<(), EngineError> {
+    loop {
         let (tell, told) = std::sync::mpsc::channel();
+        let step = step.clone();
         let done = committer.maintain(Box::new(move |group| {
-            let outcome = group.trim_log(retention)?;
+            let is_more = step(group)?;
             Ok(Box::new(move || {
                 // Whoever asked may have given up.
-                let _ = tell.send(outcome.more);
+                let _ = tell.send(is_more);
             }))
         }))?;
         done.blocking_recv().map_err(|_| EngineError::Closed)??;

@@ -10,7 +10,7 @@ use andiron_store::{
     Commit, CommitOutcome, Group, IndexDefinition, IndexId, LogRetention, Snapshot, StoreError, TrimOutcome,
 };
 use parking_lot::MutexGuard;
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use crate::collections;
 use crate::error::{DriverError, driver_error, store_error};
@@ -121,10 +121,16 @@ impl Group for SqliteGroup<'_> {
             let doing = "dropping an index";
             let changed = view.execute(doing, "DELETE FROM indexes WHERE id = ?1", [index.0])?;
             expect_index(index, changed)?;
+            // Removing a table with all its pages would take as long as there are pages.
+            let id = index.0;
             view.connection
-                .execute_batch(&format!("DROP TABLE index_{}", index.0))
+                .execute_batch(&format!("ALTER TABLE index_{id} RENAME TO dropped_{id}"))
                 .map_err(store_error(doing))
         })
+    }
+
+    fn sweep(&mut self, entries_max: u64) -> Result<bool, StoreError> {
+        self.attempt(|view| view.sweep(entries_max))
     }
 
     fn trim_log(&mut self, retention: LogRetention) -> Result<TrimOutcome, StoreError> {
@@ -168,6 +174,36 @@ impl GroupView<'_> {
             ))
             .map_err(store_error(doing))?;
         Ok(IndexId(id))
+    }
+
+    fn sweep(&self, entries_max: u64) -> Result<bool, StoreError> {
+        let doing = "removing what an index has left behind";
+        let found: Option<String> = self
+            .connection
+            .query_row(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'dropped_[0-9]*' LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(store_error(doing))?;
+        let Some(table) = found else {
+            return Ok(false);
+        };
+        let removed = self
+            .connection
+            .execute(
+                &format!("DELETE FROM {table} WHERE key IN (SELECT key FROM {table} LIMIT ?1)"),
+                [i64::try_from(entries_max).unwrap_or(i64::MAX)],
+            )
+            .map_err(store_error(doing))?;
+        if (removed as u64) < entries_max {
+            self.connection
+                .execute_batch(&format!("DROP TABLE {table}"))
+                .map_err(store_error(doing))?;
+        }
+        // There may be more in it, or another one.
+        Ok(true)
     }
 
     fn add_entries(&mut self, index: IndexId, entries: &[(Vec<u8>, DocumentPath)]) -> Result<(), StoreError> {

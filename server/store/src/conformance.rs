@@ -114,6 +114,7 @@ macro_rules! conformance_suite {
             ],
             indexes: [
                 an_index_is_built_finished_and_dropped,
+                what_dropped_indexes_leave_is_swept_step_by_step,
                 numbers_of_indexes_are_never_used_again,
                 a_dropped_group_creates_no_index,
                 commits_maintain_entries,

@@ -372,11 +372,18 @@ pub trait Group {
     /// If the driver fails; the group must then be dropped.
     fn finish_index(&mut self, index: IndexId) -> Result<(), StoreError>;
 
-    /// Removes an index with its entries.
+    /// Removes an index. Its entries may be left behind, where nobody sees them, for [`Group::sweep`].
     ///
     /// # Errors
     /// If the driver fails; the group must then be dropped.
     fn drop_index(&mut self, index: IndexId) -> Result<(), StoreError>;
+
+    /// Removes at most `entries_max` entries that dropped indexes have left behind; whether there may be more. So that no
+    /// group takes long, however large an index was.
+    ///
+    /// # Errors
+    /// If the driver fails; the group must then be dropped.
+    fn sweep(&mut self, entries_max: u64) -> Result<bool, StoreError>;
 
     /// Removes the oldest part of the change log, in whole commits: at least one if any is to go.
     ///

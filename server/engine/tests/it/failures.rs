@@ -119,6 +119,10 @@ impl Group for FaultyGroup<'_> {
         self.inner.drop_index(index)
     }
 
+    fn sweep(&mut self, entries_max: u64) -> Result<bool, StoreError> {
+        self.inner.sweep(entries_max)
+    }
+
     fn trim_log(&mut self, retention: LogRetention) -> Result<TrimOutcome, StoreError> {
         self.inner.trim_log(retention)
     }

@@ -100,6 +100,41 @@ pub fn an_index_is_built_finished_and_dropped(store: &dyn Store) {
     assert_eq!(indexes(), []);
 }
 
+pub fn what_dropped_indexes_leave_is_swept_step_by_step(store: &dyn Store) {
+    commit(store, 1, &[("c/a", Some("{}"))]);
+    let many: Vec<(Vec<u8>, _)> = (0..100_u8).map(|key| (vec![key], doc("c/a"))).collect();
+    let indexes = ["a", "b", "c"].map(|name| {
+        let index = created(store, &index_on(name));
+        let mut group = store.begin().unwrap();
+        group.add_entries(index, &many).unwrap();
+        group.finish_index(index).unwrap();
+        group.finish().unwrap();
+        index
+    });
+    let old = store.snapshot().unwrap();
+    dropped(store, indexes[0]);
+    dropped(store, indexes[2]);
+    let after = contents_of(store);
+    let sweep = || {
+        let mut group = store.begin().unwrap();
+        let is_more = group.sweep(30).unwrap();
+        group.finish().unwrap();
+        is_more
+    };
+    let steps = (0..100).take_while(|_| sweep()).count();
+    assert!(steps < 20, "{steps} steps for 200 entries");
+    assert!(!sweep(), "when there is nothing more, there is nothing more");
+    assert_eq!(contents_of(store), after);
+    assert_eq!(all_keys(&*store.snapshot().unwrap(), indexes[1]).len(), 100);
+    assert_eq!(
+        all_keys(&*old, indexes[0]).len(),
+        100,
+        "whoever reads an older state has it all"
+    );
+    drop(old);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
 pub fn numbers_of_indexes_are_never_used_again(store: &dyn Store) {
     let first = created(store, &index_on("a"));
     let second = created(store, &index_on("b"));

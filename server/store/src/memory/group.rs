@@ -185,6 +185,10 @@ impl Group for MemoryGroup<'_> {
         }
     }
 
+    fn sweep(&mut self, _: u64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn trim_log(&mut self, retention: LogRetention) -> Result<TrimOutcome, StoreError> {
         let state = self.state();
         let mut removed = 0;
