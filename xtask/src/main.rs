@@ -10,6 +10,7 @@ mod crash;
 mod deny;
 mod fuzz;
 mod run;
+mod soak;
 mod steps;
 mod tally;
 mod verify;
@@ -29,6 +30,8 @@ cargo xtask COMMAND
   bench [ARGUMENTS]   measure Andiron beside PocketBase: bench/README.md;
                       --no-peer leaves PocketBase out, `--help` lists the other arguments
   crash [--cycles N]  kill a server under load N times (default 1000) and check what it kept
+  soak [--seconds N] [--seed N]
+                      listen, write and kill for N seconds (default 600) and check every state that was told
   fuzz [TARGET] [--seconds N]
                       run one or all fuzz targets, N seconds each (default 60)
 ";
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         "test" => no_arguments(rest).and_then(|()| verify::test(&workspace)),
         "bench" => bench::bench(&workspace, rest),
         "crash" => crash::crash(&workspace, rest),
+        "soak" => soak::soak(&workspace, rest),
         "fuzz" => fuzz::fuzz(&workspace, rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -103,9 +103,12 @@ impl Feed for Writes {
     }
 }
 
+/// Makes a request.
+type MakeRequest<'d> = dyn Fn(&mut Random) -> Vec<u8> + Sync + 'd;
+
 /// Writes at a pace.
 pub(super) struct Paced<'d> {
-    request: Box<dyn Fn(&mut Random) -> Vec<u8> + Sync + 'd>,
+    request: Box<MakeRequest<'d>>,
     expected: u16,
 }
 

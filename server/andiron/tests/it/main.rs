@@ -9,6 +9,7 @@ mod crash_files;
 mod live;
 #[cfg(feature = "foreign-clients")]
 mod live_clients;
+mod live_soak;
 mod looking_after;
 mod remote;
 mod rules_commands;

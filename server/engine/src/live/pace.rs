@@ -20,10 +20,13 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 const PROGRESS_TIME: Duration = Duration::from_millis(25);
 /// One in so many of those who were told may not have taken it when the next step begins.
 const REST_SHARE: usize = 8;
-/// For every so many changes in a step, a rest follows that is as long as the step took...
-const REST_CHANGES: usize = 16;
-/// ...but no more than so many times as long.
-const RESTS_MAX: usize = 4;
+/// For every so many changes in a step, the first of them left out, a rest follows that is as long as the step took to be
+/// delivered...
+const REST_CHANGES: usize = 8;
+/// ...but no more than so many times as long...
+const RESTS_MAX: usize = 8;
+/// ...and no longer than until so long after the step.
+const REST_UNTIL: Duration = Duration::from_millis(80);
 
 /// What connections tell the feed of their taking.
 #[derive(Default)]
@@ -137,10 +140,11 @@ impl Steps {
             }
         }
         pace.wake_below.store(0, Ordering::SeqCst);
-        let rests = (self.changes / REST_CHANGES).min(RESTS_MAX);
+        let rests = (self.changes / REST_CHANGES).saturating_sub(1).min(RESTS_MAX);
         if rests > 0 && self.told > 0 {
             let mut now = Instant::now();
-            let until = end.min(now + (now - begun) * u32::try_from(rests).unwrap_or(1));
+            let rest = (now - begun) * u32::try_from(rests).unwrap_or(1);
+            let until = (now + rest).min(begun + REST_UNTIL);
             while now < until && !is_over() {
                 std::thread::park_timeout(until - now);
                 now = Instant::now();
