@@ -116,14 +116,19 @@ impl FromStr for Scope {
         })?;
         let within = match (permission, within) {
             (_, None) => None,
-            (Permission::DocumentsRead | Permission::DocumentsWrite | Permission::ChangesRead, Some(within)) => {
+            (
+                Permission::DocumentsRead | Permission::DocumentsWrite | Permission::ChangesRead,
+                Some(within),
+            ) => {
                 let collection: CollectionPath = within.parse()?;
                 if collection.is_system() {
                     return Err(InputError::new("no key is for a collection of the server's own"));
                 }
                 Some(within)
             }
-            (Permission::FilesRead | Permission::FilesWrite, Some(within)) if is_bucket(within) => Some(within),
+            (Permission::FilesRead | Permission::FilesWrite, Some(within)) if is_bucket(within) => {
+                Some(within)
+            }
             (Permission::FilesRead | Permission::FilesWrite, Some(_)) => {
                 return Err(InputError::new("a scope of files ends in the name of a bucket"));
             }
@@ -170,7 +175,9 @@ impl Scopes {
             return Err(InputError::new(detail).in_field("scopes"));
         }
         let scopes: Result<Arc<[_]>, _> = names.iter().map(|name| name.as_ref().parse()).collect();
-        Ok(Self(scopes.map_err(|error: InputError| error.in_field("scopes"))?))
+        Ok(Self(
+            scopes.map_err(|error: InputError| error.in_field("scopes"))?,
+        ))
     }
 
     /// Their names.
@@ -204,7 +211,11 @@ impl Scopes {
         })
     }
 
-    pub(crate) fn check_document(&self, permission: Permission, path: &DocumentPath) -> Result<(), EngineError> {
+    pub(crate) fn check_document(
+        &self,
+        permission: Permission,
+        path: &DocumentPath,
+    ) -> Result<(), EngineError> {
         self.check(permission, Some(path.collection_str()))
     }
 
@@ -229,7 +240,12 @@ mod tests {
 
     #[test]
     fn scopes_are_read_as_they_are_written() {
-        for name in ["admin:*", "documents:read", "documents:write:posts/p1/comments", "files:read:main"] {
+        for name in [
+            "admin:*",
+            "documents:read",
+            "documents:write:posts/p1/comments",
+            "files:read:main",
+        ] {
             assert_eq!(name.parse::<Scope>().unwrap().to_string(), name);
         }
     }

@@ -24,7 +24,10 @@ fn mail_server(answer: &'static str) -> (SocketAddr, thread::JoinHandle<String>)
             };
             write!(stream, "{answer}\r\n").unwrap();
             if answer.starts_with("354") {
-                let text = lines.by_ref().map_while(Result::ok).take_while(|line| line != ".");
+                let text = lines
+                    .by_ref()
+                    .map_while(Result::ok)
+                    .take_while(|line| line != ".");
                 mail = text.collect::<Vec<_>>().join("\n");
                 break;
             }
@@ -42,7 +45,8 @@ fn a_test_mail_goes_by_the_configured_server_and_what_that_said_is_printed() {
     assert!(none.stderr.contains("mail.smtp"), "{}", none.stderr);
     for (answer, code) in [("250 2.0.0 queued as 42", 0), ("554 5.7.1 we do not know you", 1)] {
         let (address, server) = mail_server(answer);
-        let config = format!("[mail]\nsmtp = \"smtp+plain://{address}\"\nfrom = \"Andiron <no-reply@example.org>\"\n");
+        let config =
+            format!("[mail]\nsmtp = \"smtp+plain://{address}\"\nfrom = \"Andiron <no-reply@example.org>\"\n");
         std::fs::write(folder.path().join("andiron.toml"), config).unwrap();
         let output = run(folder.path(), &["mail", "test", "ada@example.org"]).expect(code);
         let said = answer.split_once(' ').unwrap().1;

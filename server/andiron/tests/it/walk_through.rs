@@ -188,6 +188,11 @@ fn the_page_on_queries_does_what_it_says() {
 }
 
 #[test]
+fn the_page_on_accounts_does_what_it_says() {
+    walk_through("docs/accounts.md");
+}
+
+#[test]
 fn the_page_on_files_does_what_it_says() {
     walk_through("docs/files.md");
 }

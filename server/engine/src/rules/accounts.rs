@@ -16,7 +16,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::PermissionDenied`] if there are rules of accounts and none of them allows it, be it because it fails;
     /// or the store cannot read.
-    pub fn judge_sign_up(&self, caller: &Caller, uid: &str, account: &Map) -> Result<JudgedPermit, EngineError> {
+    pub fn judge_sign_up(
+        &self,
+        caller: &Caller,
+        uid: &str,
+        account: &Map,
+    ) -> Result<JudgedPermit, EngineError> {
         let rules = self.shared.rules.load_full();
         let has_rules = |rules: &super::RulesInForce| rules.ruleset().has_service(ServiceKind::Accounts);
         if !rules.as_deref().is_some_and(has_rules) {

@@ -41,7 +41,14 @@ async fn packages() -> &'static Path {
         std::fs::create_dir_all(&tools).unwrap();
         std::fs::write(tools.join("package.json"), "{\"private\": true}\n").unwrap();
         let status = Command::new("npm")
-            .args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact", PACKAGE])
+            .args([
+                "install",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--save-exact",
+                PACKAGE,
+            ])
             .current_dir(&tools)
             .stdout(Stdio::null())
             .status()
@@ -73,7 +80,11 @@ impl Provider {
             .spawn()
             .expect("Node.js is needed: this test signs in with an OpenID provider that runs there");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let issuer = lines.next_line().await.unwrap().expect("the provider says its issuer");
+        let issuer = lines
+            .next_line()
+            .await
+            .unwrap()
+            .expect("the provider says its issuer");
         // Read on, or it fails at whatever else it has to say.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self {
@@ -153,7 +164,10 @@ async fn by_redirects(server: &Server, provider: &Provider, name: &str) -> Perso
     let location = begun.header("location");
     let asked = form_fields(location.split_once('?').unwrap().1);
     assert_eq!(asked["code_challenge_method"], "S256");
-    assert!(asked["nonce"].len() >= 16 && asked["state"].len() >= 16, "{asked:?}");
+    assert!(
+        asked["nonce"].len() >= 16 && asked["state"].len() >= 16,
+        "{asked:?}"
+    );
     let query = provider.sign_in(location, name).await;
     let cookie = begun.header("set-cookie").split(';').next().unwrap();
     let back = Request::get(&format!("/api/v1/auth/oauth/real/callback?{query}")).header("cookie", cookie);
@@ -184,13 +198,13 @@ async fn an_app_that_goes_to_the_provider_by_itself_signs_in_with_what_it_got() 
     let server = Server::with_accounts(provider.options()).await;
     let verifier = "a-verifier-of-forty-three-characters-or-more";
     let code = async || {
-        let query = provider.sign_in(&provider.authorize_url(verifier, "the-nonce"), "ada").await;
+        let query = provider
+            .sign_in(&provider.authorize_url(verifier, "the-nonce"), "ada")
+            .await;
         form_fields(&query)["code"].clone()
     };
     // The provider's code: exchanged by the server, with the proof that only the app has.
-    let body = |code: String, verifier: &str| {
-        json!({"providerCode": code, "redirectUri": CALLBACK, "codeVerifier": verifier, "nonce": "the-nonce"})
-    };
+    let body = |code: String, verifier: &str| json!({"providerCode": code, "redirectUri": CALLBACK, "codeVerifier": verifier, "nonce": "the-nonce"});
     let other = "another-verifier-of-forty-three-characters-too";
     let answer = post(&server, "oauth/real/token", &body(code().await, other)).await;
     assert_eq!(answer.status, 401, "{}", answer.text());
@@ -214,7 +228,12 @@ async fn an_app_that_goes_to_the_provider_by_itself_signs_in_with_what_it_got() 
         .body(form);
     let token = provider.send(exchange).await.json()["id_token"].clone();
     let by_token = async |token: &Value, nonce: &str| {
-        post(&server, "oauth/real/token", &json!({"idToken": token, "nonce": nonce})).await
+        post(
+            &server,
+            "oauth/real/token",
+            &json!({"idToken": token, "nonce": nonce}),
+        )
+        .await
     };
     assert_eq!(by_token(&token, "another-nonce").await.status, 401);
     let tampered = json!(format!("{}A", token.as_str().unwrap()));

@@ -323,7 +323,12 @@ async fn a_password_of_a_megabyte_is_refused_before_it_is_hashed() {
             for path in ["sign-in", "sign-up"] {
                 let body = json!({"email": "ada@example.org", "password": "x".repeat(bytes)});
                 let answer = post(&server, path, &body).await;
-                assert_eq!(answer.status, status, "{path} with {bytes} bytes: {}", answer.text());
+                assert_eq!(
+                    answer.status,
+                    status,
+                    "{path} with {bytes} bytes: {}",
+                    answer.text()
+                );
             }
         }
     }

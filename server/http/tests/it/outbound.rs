@@ -89,7 +89,13 @@ async fn a_provider_is_not_asked_in_the_servers_own_network_however_it_is_writte
             trap.is_empty(&issuer);
         }
     }
-    for issuer in ["file:///etc/passwd", "ftp://example.org", "gopher://example.org", "https://", "//x"] {
+    for issuer in [
+        "file:///etc/passwd",
+        "ftp://example.org",
+        "gopher://example.org",
+        "https://",
+        "//x",
+    ] {
         let parsed = parse_providers(&json!({"mine": {"issuer": issuer, "clientId": "c"}}).to_string());
         let Ok(providers) = parsed else { continue };
         let options = AuthOptions {
@@ -117,7 +123,12 @@ async fn redirects_of_a_provider_are_not_followed_and_its_failures_not_repeated(
         )
         .route(
             &format!("/fails{discovery}"),
-            get(async || (StatusCode::INTERNAL_SERVER_ERROR, "the-secret-of-the-metadata-service")),
+            get(async || {
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the-secret-of-the-metadata-service",
+                )
+            }),
         )
         .route(
             &format!("/is-something-else{discovery}"),

@@ -39,7 +39,13 @@ const READS_RULES: &[&str] = &["rules:read", "rules:write"];
 const WRITES_RULES: &[&str] = &["rules:write"];
 
 /// Method and route as the document has them, what is sent there, and which scopes let it pass.
-type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
 
 const DOCUMENT: &str = "/api/v1/docs/{path}";
 const FILE: &str = "/api/v1/files/{bucket}/{name}";
@@ -129,7 +135,12 @@ async fn key_with(server: &TestServer, scopes: &[&str]) -> Api {
     let name = scopes.join("-").replace([':', '*', '/'], ".");
     let name: String = name.chars().take(64).collect();
     let body = json!({"name": name, "scopes": scopes});
-    let made = server.api().post("/api/v1/admin/keys", &body).await.expect(201).json();
+    let made = server
+        .api()
+        .post("/api/v1/admin/keys", &body)
+        .await
+        .expect(201)
+        .json();
     assert_eq!(made["scopes"], json!(scopes));
     server.anonymous().with_key(made["key"].as_str().unwrap())
 }
@@ -141,7 +152,11 @@ async fn send(api: &Api, (method, _, target, body, _): &Row) -> Answer {
     } else {
         "application/json"
     };
-    let headers: &[_] = if body.is_some() { &[("content-type", kind)] } else { &[] };
+    let headers: &[_] = if body.is_some() {
+        &[("content-type", kind)]
+    } else {
+        &[]
+    };
     api.request(method.parse::<Method>().unwrap(), target, headers, body)
         .await
 }
@@ -171,7 +186,13 @@ async fn a_key_does_what_its_scope_names_and_nothing_else() {
                 false => is_out_of_scope(&answer),
             };
             if !is_as_expected {
-                wrong.push(format!("{scope}: {} {}: {} {}", row.0, row.2, answer.status, answer.text()));
+                wrong.push(format!(
+                    "{scope}: {} {}: {} {}",
+                    row.0,
+                    row.2,
+                    answer.status,
+                    answer.text()
+                ));
             }
         }
     }
@@ -188,7 +209,12 @@ async fn a_key_does_what_its_scope_names_and_nothing_else() {
 #[tokio::test]
 async fn every_operation_says_which_scope_it_takes() {
     let server = TestServer::start().await;
-    let document = server.anonymous().get("/api/v1/openapi.json").await.expect(200).json();
+    let document = server
+        .anonymous()
+        .get("/api/v1/openapi.json")
+        .await
+        .expect(200)
+        .json();
     let known: BTreeSet<(String, String)> = OPERATIONS
         .iter()
         .map(|row| (row.0.to_owned(), row.1.to_owned()))
@@ -203,7 +229,10 @@ async fn every_operation_says_which_scope_it_takes() {
             }
         }
     }
-    assert!(missing.is_empty(), "not in the table, say which scope they take: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "not in the table, say which scope they take: {missing:?}"
+    );
 }
 
 #[tokio::test]
@@ -211,9 +240,15 @@ async fn a_scope_of_a_collection_ends_where_the_collection_does() {
     let server = TestServer::start().await;
     let api = server.api();
     for path in ["posts/p1", "posts/p1/comments/c1", "users/u1", "postscripts/x"] {
-        api.put(&format!("/api/v1/docs/{path}"), &json!({"n": 1})).await.expect(201);
+        api.put(&format!("/api/v1/docs/{path}"), &json!({"n": 1}))
+            .await
+            .expect(201);
     }
-    let key = key_with(&server, &["documents:read:posts", "documents:write:posts/p1/comments"]).await;
+    let key = key_with(
+        &server,
+        &["documents:read:posts", "documents:write:posts/p1/comments"],
+    )
+    .await;
     for (method, target, body, is_granted) in [
         ("GET", "/api/v1/docs/posts/p1", "", true),
         ("GET", "/api/v1/docs/posts/p1/comments", "", true),
@@ -223,17 +258,47 @@ async fn a_scope_of_a_collection_ends_where_the_collection_does() {
         ("GET", "/api/v1/docs/users/none", "", false),
         ("PUT", "/api/v1/docs/posts/p1", "{}", false),
         ("PUT", "/api/v1/docs/posts/p1/comments/c2", "{}", true),
-        ("PATCH", "/api/v1/docs/posts/p1/comments/c1", r#"{"n":{"$inc":1}}"#, true),
+        (
+            "PATCH",
+            "/api/v1/docs/posts/p1/comments/c1",
+            r#"{"n":{"$inc":1}}"#,
+            true,
+        ),
         ("DELETE", "/api/v1/docs/users/u1", "", false),
         ("POST", "/api/v1/batch-get", r#"{"paths":["posts/p1"]}"#, true),
-        ("POST", "/api/v1/batch-get", r#"{"paths":["posts/p1","users/u1"]}"#, false),
+        (
+            "POST",
+            "/api/v1/batch-get",
+            r#"{"paths":["posts/p1","users/u1"]}"#,
+            false,
+        ),
         ("POST", "/api/v1/query", r#"{"from":"posts"}"#, true),
         ("POST", "/api/v1/query", r#"{"from":{"group":"comments"}}"#, false),
         ("POST", "/api/v1/query?explain=true", r#"{"from":"posts"}"#, false),
-        ("POST", "/api/v1/aggregate", r#"{"query":{"from":"users"},"aggregates":{"n":["count"]}}"#, false),
-        ("POST", "/api/v1/commit", r#"{"writes":[{"set":"posts/p1/comments/c3","data":{}},{"set":"posts/p2","data":{}}]}"#, false),
-        ("POST", "/api/v1/commit", r#"{"reads":[{"path":"users/u1","version":null}],"writes":[{"set":"posts/p1/comments/c3","data":{}}]}"#, false),
-        ("POST", "/api/v1/commit", r#"{"queries":[{"query":{"from":"users"},"version":"1"}],"writes":[{"set":"posts/p1/comments/c3","data":{}}]}"#, false),
+        (
+            "POST",
+            "/api/v1/aggregate",
+            r#"{"query":{"from":"users"},"aggregates":{"n":["count"]}}"#,
+            false,
+        ),
+        (
+            "POST",
+            "/api/v1/commit",
+            r#"{"writes":[{"set":"posts/p1/comments/c3","data":{}},{"set":"posts/p2","data":{}}]}"#,
+            false,
+        ),
+        (
+            "POST",
+            "/api/v1/commit",
+            r#"{"reads":[{"path":"users/u1","version":null}],"writes":[{"set":"posts/p1/comments/c3","data":{}}]}"#,
+            false,
+        ),
+        (
+            "POST",
+            "/api/v1/commit",
+            r#"{"queries":[{"query":{"from":"users"},"version":"1"}],"writes":[{"set":"posts/p1/comments/c3","data":{}}]}"#,
+            false,
+        ),
         ("GET", "/api/v1/collections", "", false),
         ("GET", "/api/v1/collections/posts/p1", "", false),
         ("GET", "/api/v1/listen?doc=posts/p1", "", true),
@@ -241,10 +306,19 @@ async fn a_scope_of_a_collection_ends_where_the_collection_does() {
         ("GET", "/api/v1/files/main", "", false),
     ] {
         let answer = send(&key, &(method, "", target, body, NO_SCOPE)).await;
-        assert_eq!(is_out_of_scope(&answer), !is_granted, "{method} {target} {body}: {}", answer.text());
+        assert_eq!(
+            is_out_of_scope(&answer),
+            !is_granted,
+            "{method} {target} {body}: {}",
+            answer.text()
+        );
     }
     let left = api.get("/api/v1/docs/posts/p1/comments").await.expect(200).json();
-    assert_eq!(left["documents"].as_array().unwrap().len(), 2, "what was refused wrote nothing");
+    assert_eq!(
+        left["documents"].as_array().unwrap().len(),
+        2,
+        "what was refused wrote nothing"
+    );
     let key = key_with(&server, &["changes:read:posts"]).await;
     for (collections, is_granted) in [
         ("&collections=posts", true),
@@ -255,7 +329,12 @@ async fn a_scope_of_a_collection_ends_where_the_collection_does() {
     ] {
         let target = format!("/api/v1/changes?after=0&wait=0{collections}");
         let answer = key.get(&target).await;
-        assert_eq!(is_out_of_scope(&answer), !is_granted, "{target}: {}", answer.text());
+        assert_eq!(
+            is_out_of_scope(&answer),
+            !is_granted,
+            "{target}: {}",
+            answer.text()
+        );
     }
     let key = key_with(&server, &["files:write:main"]).await;
     for (target, is_granted) in [
@@ -265,9 +344,23 @@ async fn a_scope_of_a_collection_ends_where_the_collection_does() {
     ] {
         let row = ("PUT", "", target, "text", NO_SCOPE);
         let answer = send(&key, &row).await;
-        assert_eq!(is_out_of_scope(&answer), !is_granted, "{target}: {}", answer.text());
-        let listed = send(&key, &("GET", "", target.rsplit_once('/').unwrap().0, "", NO_SCOPE)).await;
-        assert_eq!(is_out_of_scope(&listed), !is_granted, "{target}: {}", listed.text());
+        assert_eq!(
+            is_out_of_scope(&answer),
+            !is_granted,
+            "{target}: {}",
+            answer.text()
+        );
+        let listed = send(
+            &key,
+            &("GET", "", target.rsplit_once('/').unwrap().0, "", NO_SCOPE),
+        )
+        .await;
+        assert_eq!(
+            is_out_of_scope(&listed),
+            !is_granted,
+            "{target}: {}",
+            listed.text()
+        );
     }
 }
 
@@ -285,17 +378,41 @@ async fn no_scope_leads_to_an_administrator() {
     let everything_but = SCOPES;
     let key = key_with(&server, &everything_but).await;
     for (method, target, body) in [
-        ("PATCH", "/api/v1/admin/accounts/boss", json!({"password": "wrong horse, better battery"})),
-        ("PATCH", "/api/v1/admin/accounts/boss", json!({"email": "eve@x.example"})),
+        (
+            "PATCH",
+            "/api/v1/admin/accounts/boss",
+            json!({"password": "wrong horse, better battery"}),
+        ),
+        (
+            "PATCH",
+            "/api/v1/admin/accounts/boss",
+            json!({"email": "eve@x.example"}),
+        ),
         ("PATCH", "/api/v1/admin/accounts/ada", json!({"roles": ["owner"]})),
-        ("PATCH", "/api/v1/admin/accounts/ada", json!({"roles": ["app", "viewer"]})),
-        ("PUT", "/api/v1/admin/accounts/boss/claims", json!({"claims": {"x": 1}})),
+        (
+            "PATCH",
+            "/api/v1/admin/accounts/ada",
+            json!({"roles": ["app", "viewer"]}),
+        ),
+        (
+            "PUT",
+            "/api/v1/admin/accounts/boss/claims",
+            json!({"claims": {"x": 1}}),
+        ),
         ("DELETE", "/api/v1/admin/accounts/boss", Value::Null),
-        ("POST", "/api/v1/admin/accounts", json!({"email": "eve@x.example", "roles": ["editor"]})),
+        (
+            "POST",
+            "/api/v1/admin/accounts",
+            json!({"email": "eve@x.example", "roles": ["editor"]}),
+        ),
         ("POST", "/api/v1/admin/accounts/boss/impersonate", json!({})),
         ("POST", "/api/v1/admin/custom-tokens", json!({"uid": "boss"})),
     ] {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let headers = [("content-type", "application/json")];
         let answer = key
             .request(method.parse().unwrap(), target, &headers, Some(body.clone()))
@@ -309,7 +426,11 @@ async fn no_scope_leads_to_an_administrator() {
         .expect(201)
         .json();
     let sign_in = json!({"token": minted["token"]});
-    server.anonymous().post("/api/v1/auth/custom", &sign_in).await.expect(200);
+    server
+        .anonymous()
+        .post("/api/v1/auth/custom", &sign_in)
+        .await
+        .expect(200);
     api.patch("/api/v1/admin/accounts/ada", &json!({"roles": ["editor"]}))
         .await
         .expect(200);
@@ -326,9 +447,15 @@ async fn scopes_and_ends_that_cannot_be_are_refused() {
     for (body, field) in [
         (json!({"name": "a", "scopes": []}), "scopes"),
         (json!({"name": "a", "scopes": ["everything"]}), "scopes"),
-        (json!({"name": "a", "scopes": ["documents:read:_accounts"]}), "scopes"),
+        (
+            json!({"name": "a", "scopes": ["documents:read:_accounts"]}),
+            "scopes",
+        ),
         (json!({"name": "a", "scopes": vec!["audit:read"; 33]}), "scopes"),
-        (json!({"name": "a", "expiresAt": "2020-01-01T00:00:00Z"}), "expiresAt"),
+        (
+            json!({"name": "a", "expiresAt": "2020-01-01T00:00:00Z"}),
+            "expiresAt",
+        ),
     ] {
         let problem = server
             .api()
