@@ -101,7 +101,10 @@ fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
             "start" => start = true,
             "grow" => grow = true,
             "live" => live.extend(LiveScenario::ALL),
-            name => match LiveScenario::ALL.into_iter().find(|scenario| scenario.name() == name) {
+            name => match LiveScenario::ALL
+                .into_iter()
+                .find(|scenario| scenario.name() == name)
+            {
                 Some(scenario) => live.push(scenario),
                 None => workloads.push(name.parse()?),
             },

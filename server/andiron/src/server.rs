@@ -11,8 +11,7 @@ use std::time::Duration;
 use andiron_auth::{Accounts, AuthError, ClientInfo, NewKey, SecretText, ServiceKeys};
 use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, LiveLimits, QueryLimits, RulesRevisions,
-    Surroundings,
-    parse_index_file,
+    Surroundings, parse_index_file,
 };
 use andiron_files::{Blobs, Files, FilesOptions};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};

@@ -33,8 +33,8 @@ mod request_id;
 mod resource_path;
 mod security_headers;
 mod server;
-
 mod session_cookies;
+
 pub use app::{App, RulesAdministration, SaveRules, ServerInfo};
 pub use client::{TrustedProxy, TrustedProxyError};
 pub use cors::{CorsOrigin, CorsOriginError};

@@ -601,7 +601,10 @@ mod tests {
             engine.live.result_bytes_max
         );
         assert_eq!(settings.live_queue_bytes.as_usize(), engine.live.queue_bytes_max);
-        assert_eq!(settings.live_message_bytes.as_usize(), http.live_message_bytes_max);
+        assert_eq!(
+            settings.live_message_bytes.as_usize(),
+            http.live_message_bytes_max
+        );
         assert_eq!(settings.live_heartbeat.0, http.live_heartbeat);
         assert_eq!(settings.live_change_feeds.0, engine.live.change_feeds_max as u64);
         assert_eq!(settings.commit_queue.0, engine.commit_queue_max as u64);

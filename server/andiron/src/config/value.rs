@@ -439,8 +439,7 @@ impl std::fmt::Display for Domain {
 }
 
 impl ListEntry for Preset {
-    const FORM: &'static str =
-        "a list of named variants such as [\"thumb:width=200&height=200&fit=cover\"], in the environment separated by commas";
+    const FORM: &'static str = "a list of named variants such as [\"thumb:width=200&height=200&fit=cover\"], in the environment separated by commas";
 }
 
 impl FromStr for Preset {

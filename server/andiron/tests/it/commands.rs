@@ -138,11 +138,19 @@ fn a_key_is_made_for_what_it_is_needed_for_and_as_long_as_that() {
     let list = run(folder.path(), &["key", "list"]).expect(0).stdout;
     let lines: Vec<_> = list.lines().collect();
     assert!(
-        lines[0].starts_with("reader  ") && lines[0].ends_with("  never used  documents:read:posts audit:read"),
+        lines[0].starts_with("reader  ")
+            && lines[0].ends_with("  never used  documents:read:posts audit:read"),
         "{list}"
     );
-    assert!(lines[1].ends_with("  no end      never used  everything") || lines[1].contains("no end"), "{list}");
-    for (option, value) in [("--scope", "documents"), ("--expires", "soon"), ("--expires", "2020-01-01")] {
+    assert!(
+        lines[1].ends_with("  no end      never used  everything") || lines[1].contains("no end"),
+        "{list}"
+    );
+    for (option, value) in [
+        ("--scope", "documents"),
+        ("--expires", "soon"),
+        ("--expires", "2020-01-01"),
+    ] {
         let output = run(folder.path(), &["key", "create", "bad", option, value]);
         assert_ne!(output.code, Some(0), "{option} {value}");
     }

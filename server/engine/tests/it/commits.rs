@@ -313,11 +313,7 @@ async fn system_collections_are_closed_to_administrators_and_everything_is_to_ot
     let test = TestEngine::start();
     let body = || commit_body(json!({"writes": [{"set": "_keys/x", "data": {}}]}));
     let nested = || commit_body(json!({"writes": [{"set": "a/b/_hidden/x", "data": {}}]}));
-    for caller in [
-        Caller::Anonymous,
-        Caller::Owner,
-        Caller::unrestricted_key("k"),
-    ] {
+    for caller in [Caller::Anonymous, Caller::Owner, Caller::unrestricted_key("k")] {
         for body in [body(), nested()] {
             let error = test.engine.commit(&caller, body, None).await.unwrap_err();
             assert_eq!(error.code(), ErrorCode::PermissionDenied);

@@ -24,8 +24,8 @@ mod auth_passkeys;
 #[cfg(feature = "foreign-clients")]
 mod auth_passkeys_browser;
 mod auth_password;
-mod auth_rules;
 mod auth_phone;
+mod auth_rules;
 mod auth_session;
 mod auth_sign_up;
 mod auth_token;

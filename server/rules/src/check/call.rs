@@ -27,11 +27,9 @@ impl<'p> Checker<'p> {
             let this = self.this.unwrap_or(Known::ANY);
             return self.call_method(this, function, arguments);
         }
-        let found = builtin(None, &function.text).filter(|found| {
-            match (found.service, self.service) {
-                (Some(own), Some(service)) => service.has_functions_of(own),
-                _ => true,
-            }
+        let found = builtin(None, &function.text).filter(|found| match (found.service, self.service) {
+            (Some(own), Some(service)) => service.has_functions_of(own),
+            _ => true,
         });
         let Some(found) = found else {
             for argument in arguments {
@@ -184,12 +182,11 @@ impl<'p> Checker<'p> {
         arguments: &'p [Expr],
     ) -> Known<'p> {
         self.resolve(base, Resolution::Namespace(namespace));
-        let found = builtin(Some(namespace), &method.text).filter(|found| {
-            match (found.service, self.service) {
+        let found =
+            builtin(Some(namespace), &method.text).filter(|found| match (found.service, self.service) {
                 (Some(own), Some(service)) => service.has_functions_of(own),
                 _ => true,
-            }
-        });
+            });
         let Some(found) = found else {
             for argument in arguments {
                 self.known(argument);
