@@ -4,8 +4,8 @@
 //! told: each delivered document carries the moment at which its write was sent, and a measurement ends only when
 //! every subscriber has the last write.
 //!
-//! Reading order: [`wire`] (frames and events, as little of them as counting needs), [`subscribers`] (the thread that
-//! reads them all), [`writers`] (what is written, and at what pace), then the scenarios below.
+//! Reading order: `wire` (frames and events, as little of them as counting needs), `subscribers` (the thread that
+//! reads them all), `writers` (what is written, and at what pace), then the scenarios below.
 
 mod subscribers;
 mod wire;

@@ -44,6 +44,7 @@ impl FromStr for TypePattern {
         let malformed =
             || InputError::new("a type is of the form `image/png` or `image/*`").in_field("types");
         match text.strip_suffix("/*") {
+            None if text.contains('*') => return Err(malformed()),
             // With any subtype it has to be a type.
             Some(kind) => ContentType::parse(&format!("{kind}/x")).map(|_| kind),
             None => ContentType::parse(text).and_then(|parsed| {

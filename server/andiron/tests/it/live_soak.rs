@@ -31,11 +31,14 @@ const SETTINGS: &str = "[live]\nheartbeat = \"100ms\"\nqueue_bytes = \"2KiB\"\n"
 /// How long listeners may take to reach the last version.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What documents are ordered by.
+type Rank = fn(&Value) -> i64;
+
 /// What is listened to: parameters, which documents, in which order, and how many.
 struct Listen {
     parameters: &'static str,
     admits: fn(&str, &Value) -> bool,
-    order: Option<(fn(&Value) -> i64, bool)>,
+    order: Option<(Rank, bool)>,
     limit: usize,
 }
 
