@@ -122,7 +122,7 @@ pub struct LiveReport {
     pub stalled: Vec<Stalled>,
 }
 
-/// Everybody listens to one collection, while [`WRITERS`] connections write as fast as they are answered; then at the pace
+/// Everybody listens to one collection, while `WRITERS` connections write as fast as they are answered; then at the pace
 /// of half of the deliveries.
 #[derive(Debug, Clone, Serialize)]
 pub struct FanOut {
