@@ -7,8 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use andiron_testkit::{Api, ServerProcess};
@@ -24,8 +22,8 @@ use crate::program;
 const SECONDS: u64 = 3;
 const WRITERS: u64 = 2;
 const DOCUMENTS: u64 = 16;
-/// How long a server lives.
-const LIFE_MILLIS: std::ops::Range<u64> = 300..1_200;
+/// After how many more commits a server is killed.
+const LIFE_COMMITS: std::ops::Range<u64> = 100..500;
 /// Marks come often, and queues are short, so that clients skip.
 const SETTINGS: &str = "[live]\nheartbeat = \"100ms\"\nqueue_bytes = \"2KiB\"\n";
 /// How long listeners may take to reach the last version.
@@ -110,7 +108,7 @@ struct Listener {
     server: watch::Receiver<Option<SocketAddr>>,
     /// Once writing has ended: the version to reach.
     last: watch::Receiver<Option<u64>>,
-    commits: Arc<AtomicU64>,
+    commits: watch::Sender<u64>,
     token: Option<String>,
     result: Result,
     reached: Vec<(u64, Result)>,
@@ -216,9 +214,11 @@ impl Listener {
 
     /// Reads nothing until some more has been committed, or writing has ended.
     async fn stall(&mut self) {
-        let until = self.commits.load(Ordering::Relaxed) + 5 + self.random.below(60);
-        while self.commits.load(Ordering::Relaxed) < until && self.last.borrow().is_none() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut commits = self.commits.subscribe();
+        let until = *commits.borrow() + 5 + self.random.below(60);
+        tokio::select! {
+            committed = commits.wait_for(|count| *count >= until) => drop(committed.unwrap()),
+            ended = self.last.wait_for(Option::is_some) => drop(ended.unwrap()),
         }
     }
 }
@@ -228,7 +228,7 @@ async fn write(
     mut random: Random,
     key: String,
     mut server: watch::Receiver<Option<SocketAddr>>,
-    commits: Arc<AtomicU64>,
+    commits: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
 ) {
     while !*stop.borrow() {
@@ -250,7 +250,7 @@ async fn write(
             .try_request(Method::POST, "/api/v1/commit", &[], Some(body.to_string()))
             .await;
         if answer.is_ok_and(|answer| answer.status == 200) {
-            commits.fetch_add(1, Ordering::Relaxed);
+            commits.send_modify(|count| *count += 1);
         }
     }
 }
@@ -355,7 +355,7 @@ async fn every_state_that_anybody_reached_is_the_result_though_the_server_is_kil
     let (place, places) = watch::channel(Some(server.address()));
     let (stop, stopped) = watch::channel(false);
     let (last, lasts) = watch::channel(None);
-    let commits = Arc::new(AtomicU64::new(0));
+    let (commits, mut committed) = watch::channel(0);
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let random = Random(random.draw());
@@ -363,7 +363,7 @@ async fn every_state_that_anybody_reached_is_the_result_though_the_server_is_kil
             random,
             key.clone(),
             places.clone(),
-            Arc::clone(&commits),
+            commits.clone(),
             stopped.clone(),
         ));
     }
@@ -375,7 +375,7 @@ async fn every_state_that_anybody_reached_is_the_result_though_the_server_is_kil
             key: key.clone(),
             server: places.clone(),
             last: lasts.clone(),
-            commits: Arc::clone(&commits),
+            commits: commits.clone(),
             token: None,
             result: Result::new(),
             reached: Vec::new(),
@@ -386,18 +386,22 @@ async fn every_state_that_anybody_reached_is_the_result_though_the_server_is_kil
     let begun = Instant::now();
     let mut kills = 0;
     while begun.elapsed() < Duration::from_secs(seconds) {
-        let life = LIFE_MILLIS.start + random.below(LIFE_MILLIS.end - LIFE_MILLIS.start);
-        tokio::time::sleep(Duration::from_millis(life)).await;
+        let until =
+            *committed.borrow() + LIFE_COMMITS.start + random.below(LIFE_COMMITS.end - LIFE_COMMITS.start);
+        tokio::time::timeout(PATIENCE, committed.wait_for(|count| *count >= until))
+            .await
+            .expect("writers are answered")
+            .unwrap();
         place.send_replace(None);
         server.kill();
         server.start_again();
         place.send_replace(Some(server.address()));
         kills += 1;
         if kills % 50 == 0 {
-            let committed = commits.load(Ordering::Relaxed);
             println!(
-                "{} s: {kills} kills, {committed} commits",
-                begun.elapsed().as_secs()
+                "{} s: {kills} kills, {} commits",
+                begun.elapsed().as_secs(),
+                *committed.borrow()
             );
         }
     }
