@@ -19,7 +19,9 @@ pub use checksum::{Checksum, ChecksumAlgorithm};
 pub use continuation::{Continuation, Progress};
 pub use record::UploadId;
 pub(crate) use record::{UPLOADS, upload_of_part};
-pub(crate) use turns::{Turn, Turns};
+pub(crate) use turns::Turns;
+
+use std::collections::BTreeSet;
 
 use andiron_engine::{Caller, StoredDocument};
 use andiron_protocol::{
@@ -104,14 +106,20 @@ impl Files {
             ))
             .into());
         }
-        let mut turns = Vec::new();
+        // In one order, whatever order they are named in: two requests for the same uploads do not wait for each other.
+        let ordered: BTreeSet<_> = partial.iter().collect();
+        if ordered.len() < partial.len() {
+            return Err(andiron_protocol::InputError::new("an upload is named twice").into());
+        }
+        let mut turns = Vec::with_capacity(partial.len());
+        for id in ordered {
+            // Before waiting for anybody, and again afterwards.
+            let _ = self.find_upload(caller, id)?;
+            turns.push(self.turns().take(id).await?);
+        }
         let mut parts = Vec::new();
         let mut size = 0;
         for id in partial {
-            if turns.iter().any(|turn: &Turn| turn.id() == id) {
-                return Err(andiron_protocol::InputError::new("an upload is named twice").into());
-            }
-            turns.push(self.turns().take(id).await?);
             let (record, _) = self.find_upload(caller, id)?;
             let is_complete = record.is_partial && record.size == Some(record.offset);
             if !is_complete || record.name != request.upload.name {

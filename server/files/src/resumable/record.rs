@@ -29,7 +29,7 @@ const RANDOM_CHARS: usize = 32;
 const OF_UPLOAD: char = '.';
 
 /// The id of an upload: nobody can guess it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UploadId(String);
 
 impl UploadId {

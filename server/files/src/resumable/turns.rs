@@ -26,7 +26,6 @@ struct Line {
 
 /// The right to change one upload, until it is dropped.
 pub(crate) struct Turn {
-    id: UploadId,
     wanted: watch::Receiver<usize>,
     /// Keeps the line there for who comes next.
     _line: Arc<Line>,
@@ -64,7 +63,6 @@ impl Turns {
                 .map_err(|_| FilesError::UploadBusy)?
         };
         Ok(Turn {
-            id: id.clone(),
             wanted: line.waiting.subscribe(),
             _line: line,
             _turn: turn,
@@ -87,10 +85,6 @@ impl Turns {
 }
 
 impl Turn {
-    pub(crate) fn id(&self) -> &UploadId {
-        &self.id
-    }
-
     /// Completes when somebody else waits for this upload.
     pub(crate) async fn wanted(&mut self) {
         // The line is ours, so its sender is there.

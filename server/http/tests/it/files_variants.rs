@@ -105,6 +105,8 @@ async fn only_what_was_signed_for_is_made_unless_the_bucket_says_otherwise() {
     assert_eq!(status(&url.replace("width=30", "width=31")).await, 403);
     let original = url.split('&').next().unwrap();
     assert_eq!(status(original).await, 403, "the image itself was not signed for");
+    let metadata = format!("{url}&metadata=true");
+    assert_eq!(status(&metadata).await, 403, "nor what is known of it");
     let bad = Request::new("POST", PHOTO).json(&json!({"link": {"variant": "width=30&x=1"}}));
     assert_eq!(server.send(bad).await.status, 400);
     free_bucket(&server).await;

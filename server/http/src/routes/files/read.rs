@@ -104,11 +104,14 @@ pub(crate) async fn read(
     let variant = wanted_variant(&app, &parameters)?;
     match &variant {
         Some(variant) => app.files.check_variant(&file, variant, link.as_ref())?,
-        // Who was given a variant was not given the image.
+        // Who was given a variant was not given the image, nor what is known of it.
         None if link.as_ref().is_some_and(|link| link.variant.is_some()) => {
             return Err(FilesError::LinkInvalid.into());
         }
         None => {}
+    }
+    if wants_metadata && link.as_ref().is_some_and(|link| link.variant.is_some()) {
+        return Err(FilesError::LinkInvalid.into());
     }
     if let Some(name) = link.and_then(|link| link.download_name) {
         file.record.settings.content_disposition = Some(serving::download_as(&name));
