@@ -9,6 +9,7 @@ use crate::codes::{CodeKind, CodeRecord, NewCode};
 use crate::limit::Attempt;
 use crate::mail::MailKind;
 use crate::records::{Batch, Record};
+use crate::session::Shown;
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress};
 
 impl Accounts {
@@ -223,6 +224,10 @@ impl Accounts {
             account.record.email = Some(new.as_str().to_owned());
         }
         account.record.email_verified = true;
+        if std::mem::take(&mut account.record.anonymous) {
+            // Somebody in particular signs up. Who opens a link need not be signed in, so nobody asks the rules.
+            self.ask_rules(account, &Shown::new(&["email"], "password"), None, batch)?;
+        }
         Ok(())
     }
 }

@@ -96,6 +96,37 @@ async fn an_anonymous_account_becomes_nobodys_whom_the_rules_refuse() {
 }
 
 #[tokio::test]
+async fn an_anonymous_account_gets_no_address_by_mail_that_the_rules_refuse() {
+    let mails = SmtpServer::start().await;
+    let server = Server::with_mail(&mails, quick_accounts()).await;
+    server.set_rules(
+        "rules_version = '2'; service andiron.auth { match /accounts/{account} {
+           allow create: if request.resource.data.anonymous && request.resource.data.email == null;
+           allow create: if request.resource.data.email.matches('.*@company[.]example'); } }",
+    );
+    let nobody = Person::of(&post(&server, "anonymous", &json!({})).await);
+    for (email, status) in [("eve@other.example", 403), ("ada@company.example", 204)] {
+        let before = mails.count();
+        let asked = nobody
+            .post(&server, "email/change", &json!({"email": email}))
+            .await;
+        assert_eq!(asked.status, 202, "{}", asked.text());
+        let code = mails.mail(before).await.code();
+        let answer = post(&server, "email/confirm", &json!({"code": code})).await;
+        assert_eq!(answer.status, status, "{email}: {}", answer.text());
+        if status == 403 {
+            refused(&answer, &server).await;
+        }
+    }
+    let account = admin(&server, "GET", &format!("accounts/{}", nobody.uid), &Value::Null)
+        .await
+        .json()["account"]
+        .clone();
+    assert_eq!(account["email"], "ada@company.example");
+    assert_eq!(account["anonymous"], json!(false), "{account}");
+}
+
+#[tokio::test]
 async fn a_link_and_digits_make_no_account_that_the_rules_refuse() {
     let mails = SmtpServer::start().await;
     let server = Server::with_mail(&mails, quick_accounts()).await;
