@@ -97,6 +97,26 @@ impl Progress {
     }
 }
 
+/// What the head at the front of a buffer announces, once it is there whole: of answers that say their length, whatever
+/// that is.
+///
+/// # Errors
+/// The bytes are no HTTP/1.1 answer, or one that does not say its length.
+pub(crate) fn announced(buffer: &[u8]) -> Result<Option<Whole>, BenchError> {
+    let Some(at) = memmem::find(buffer, b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = parse_head(&buffer[..at + 4])?;
+    match head.body {
+        Body::Length(length) => Ok(Some(Whole {
+            status: head.status,
+            head_len: head.len,
+            len: head.len + length,
+        })),
+        Body::Chunked(_) => Err(BenchError::Answer("its length is not said")),
+    }
+}
+
 fn parse_head(head: &[u8]) -> Result<Head, BenchError> {
     let digits = match head {
         [

@@ -5,12 +5,14 @@
 //! the server, so it has to cost well less than the server does, and [`hello`] exists to show that.
 //!
 //! Reading order: [`dataset`] (what is stored), [`target`] (how each server is started and asked), [`http`] and
-//! [`load`] (the generator), [`live`] (those who listen), [`process`] and [`machine`] (what is read from the system), [`suite`] (the order of
+//! [`load`] (the generator), [`live`] (those who listen), [`files`] (bodies of any size),
+//! [`process`] and [`machine`] (what is read from the system), [`suite`] (the order of
 //! things), [`report`] (the table and the JSON).
 //!
 //! Left out on purpose: TLS, compression and HTTP/2. They would be measured on both sides alike and hide what differs.
 
 pub mod dataset;
+pub mod files;
 pub mod hello;
 pub mod http;
 pub mod live;

@@ -3,7 +3,9 @@
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use andiron_bench::{
-    BenchError, hello,
+    BenchError,
+    files::FileScenario,
+    hello,
     live::LiveScenario,
     report::{self, Report},
     suite::{self, Plan},
@@ -23,11 +25,15 @@ struct Arguments {
     /// PocketBase's executable
     #[arg(long, value_name = "FILE")]
     pocketbase: Option<PathBuf>,
+    /// nginx's executable: large downloads are measured beside it
+    #[arg(long, value_name = "FILE")]
+    nginx: Option<PathBuf>,
     /// Leave PocketBase its log of every request, which costs it some 15 %
     #[arg(long)]
     peer_log: bool,
     /// What to measure: create, read, read-changing, list, patch, mixed, start, grow; fan-out, flat, idle, stalled, or
-    /// all four as live; default: all but grow
+    /// all four as live; files-1k, files-1m, files-100m, thumbnails, quota, ten-uploads, or all six as files; default: all
+    /// but grow and files
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
     /// Numbers of connections
@@ -95,19 +101,23 @@ fn measure(arguments: &Arguments) -> Result<(), BenchError> {
 }
 
 fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
-    let (mut workloads, mut live, mut start, mut grow) = (Vec::new(), Vec::new(), false, arguments.grow);
+    let (mut workloads, mut live, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut start, mut grow) = (false, arguments.grow);
     for name in &arguments.only {
         match name.as_str() {
             "start" => start = true,
             "grow" => grow = true,
             "live" => live.extend(LiveScenario::ALL),
-            name => match LiveScenario::ALL
-                .into_iter()
-                .find(|scenario| scenario.name() == name)
-            {
-                Some(scenario) => live.push(scenario),
-                None => workloads.push(name.parse()?),
-            },
+            "files" => files.extend(FileScenario::ALL),
+            name => {
+                let live_one = LiveScenario::ALL.into_iter().find(|one| one.name() == name);
+                let files_one = FileScenario::ALL.into_iter().find(|one| one.name() == name);
+                match (live_one, files_one) {
+                    (Some(scenario), _) => live.push(scenario),
+                    (_, Some(scenario)) => files.push(scenario),
+                    (None, None) => workloads.push(name.parse()?),
+                }
+            }
         }
     }
     if arguments.only.is_empty() {
@@ -135,6 +145,8 @@ fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
         peer_log: arguments.peer_log,
         workloads,
         live,
+        files,
+        nginx: arguments.nginx.clone(),
         connections: arguments.connections.clone(),
         start,
         grow,

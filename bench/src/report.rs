@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::{
+    files::{FileCell, FileReport},
     live::LiveReport,
     load::Measured,
     machine::{Machine, Source},
@@ -35,6 +36,8 @@ pub struct Report {
     pub cells: Vec<Cell>,
     /// What listening costs.
     pub live: LiveReport,
+    /// What files cost.
+    pub files: FileReport,
     /// Andiron's costs at several sizes; empty if they were not asked for.
     pub growth: Vec<Growth>,
 }
@@ -238,6 +241,7 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
     write_floors(report, out)?;
     write_cells(report, out)?;
     write_live(&report.live, out)?;
+    write_files(&report.files, out)?;
     write_growth(report, out)
 }
 
@@ -369,6 +373,45 @@ fn write_live(report: &LiveReport, out: &mut String) -> std::fmt::Result {
             writeln!(out, "\nLive queries:")?;
         }
         writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn write_files(report: &FileReport, out: &mut String) -> std::fmt::Result {
+    if !report.cells.is_empty() {
+        writeln!(
+            out,
+            "\n{:<18} {:>5}  {:<12} {:>9} {:>10} {:>10} {:>11} {:>9} {:>8}",
+            "files", "conns", "server", "req/s", "p50 µs", "p99 µs", "CPU µs", "gen µs", "peak MB"
+        )?;
+    }
+    let is_beside = |one: &FileCell, other: &FileCell| {
+        one.operation == other.operation && one.connections == other.connections
+    };
+    for group in report.cells.chunk_by(is_beside) {
+        for cell in group {
+            writeln!(out, "{cell}")?;
+        }
+        let Some((own, peers)) = group.split_first() else {
+            continue;
+        };
+        for peer in peers {
+            let (ours, theirs) = (&own.median, &peer.median);
+            writeln!(
+                out,
+                "{:<18} {:>5}  {:<12} {:>8.2}× {:>10} {:>10} {:>11}",
+                "",
+                "",
+                format!("↳ {}", peer.server),
+                ours.rate / theirs.rate,
+                fraction(ours.p50_us, theirs.p50_us),
+                fraction(ours.p99_us, theirs.p99_us),
+                fraction(ours.server_cpu_us, theirs.server_cpu_us),
+            )?;
+        }
+    }
+    for uploads in &report.ten_uploads {
+        writeln!(out, "\n{uploads}")?;
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use std::{
 };
 
 use crate::{
-    BenchError, io,
+    BenchError,
+    files::{self, FileReport, FileScenario, FilesPlan},
+    io,
     live::{self, LiveReport, LiveScenario, LiveSettings},
     load::{self, Background, Load},
     machine,
@@ -46,6 +48,10 @@ pub struct Plan {
     pub workloads: Vec<Workload>,
     /// What is measured of live queries.
     pub live: Vec<LiveScenario>,
+    /// What is measured of files.
+    pub files: Vec<FileScenario>,
+    /// nginx's executable, for large downloads.
+    pub nginx: Option<PathBuf>,
     /// Numbers of connections for each workload.
     pub connections: Vec<usize>,
     /// Whether start-up and idle memory are measured.
@@ -100,6 +106,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
         generator: Vec::new(),
         cells: Vec::new(),
         live: LiveReport::default(),
+        files: FileReport::default(),
         growth: Vec::new(),
     };
     for target in &targets {
@@ -139,6 +146,16 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
             )?;
             remove_folder(&folder)?;
         }
+    }
+    let settings = FilesPlan {
+        nginx: plan.nginx.as_deref(),
+        rounds: plan.rounds,
+        warm_up: plan.warm_up,
+        measure: plan.measure,
+        folder: &plan.folder,
+    };
+    for &scenario in &plan.files {
+        files::run(scenario, &targets, settings, &mut report.files, progress)?;
     }
     if !plan.workloads.is_empty() {
         workloads(plan, targets, &mut report, progress)?;

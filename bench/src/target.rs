@@ -14,6 +14,7 @@ use std::{
 pub use self::{andiron::Andiron, pocketbase::PocketBase};
 use crate::{
     BenchError, dataset,
+    files::FileDialect,
     http::Client,
     live::LiveDialect,
     process::ServerProcess,
@@ -82,6 +83,8 @@ pub struct Session {
     pub dialect: Box<dyn Dialect>,
     /// How it is listened to, if it can be.
     pub live: Option<Box<dyn LiveDialect>>,
+    /// How it is given files and asked for them, if it can be.
+    pub files: Option<Box<dyn FileDialect>>,
     /// Where its data lies.
     pub folder: PathBuf,
 }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use super::{CREATED, ITEMS, LIVE, Session, Target};
 use crate::{
     BenchError,
     dataset::{self, Document},
+    files::{Envelope, FileDialect},
     http::{self, Client},
     live::{LiveDialect, LiveDocument, Wire},
     process::{self, AddressSource, ServerProcess},
@@ -152,6 +154,7 @@ impl Target for Andiron {
         Ok(Session {
             server,
             live: Some(dialect.clone()),
+            files: Some(dialect.clone()),
             dialect,
             folder: folder.to_owned(),
         })
@@ -326,5 +329,98 @@ impl LiveDialect for AndironDialect {
 
     fn statuses(&self) -> (u16, u16, u16) {
         (200, 200, 0)
+    }
+}
+
+/// The bucket that files go to; any variants are made of its images.
+const BUCKET: &str = "bench";
+/// A bucket with a limit that is never reached.
+const LIMITED_BUCKET: &str = "limited";
+
+impl AndironDialect {
+    fn put(&self, bucket: &str, name: &str, content_type: &str, size: usize) -> Envelope {
+        let headers = [
+            self.authorization.as_str(),
+            &format!("Content-Type: {content_type}"),
+            &format!("Content-Length: {size}"),
+        ];
+        Envelope {
+            head: http::request("PUT", &format!("/api/v1/files/{bucket}/{name}"), &headers, None),
+            tail: Vec::new(),
+            status: 201,
+        }
+    }
+
+    fn bucket(&self, name: &str, settings: &Value) -> (u16, Vec<u8>) {
+        let path = format!("/api/v1/admin/buckets/{name}");
+        let body = settings.to_string();
+        (
+            200,
+            http::request("PUT", &path, &[&self.authorization], Some(body.as_bytes())),
+        )
+    }
+}
+
+impl FileDialect for AndironDialect {
+    fn set_up(&self) -> Vec<(u16, Vec<u8>)> {
+        vec![
+            self.bucket(BUCKET, &json!({ "freeVariants": true })),
+            self.bucket(LIMITED_BUCKET, &json!({ "bytes": 1_u64 << 40 })),
+        ]
+    }
+
+    fn upload(&self, name: &str, content_type: &str, size: usize) -> Envelope {
+        self.put(BUCKET, name, content_type, size)
+    }
+
+    fn location(&self, name: &str, _answer: &[u8]) -> String {
+        format!("/api/v1/files/{BUCKET}/{name}")
+    }
+
+    fn download(&self, location: &str) -> Vec<u8> {
+        http::request("GET", location, &[&self.authorization], None)
+    }
+
+    fn thumbnail(&self, location: &str) -> Vec<u8> {
+        let path = format!("{location}?width=100&height=100&fit=cover");
+        http::request("GET", &path, &[&self.authorization], None)
+    }
+
+    fn limited_upload(&self, name: &str, size: usize) -> Option<Envelope> {
+        Some(self.put(LIMITED_BUCKET, name, "application/octet-stream", size))
+    }
+
+    fn begin_resumable(&self, name: &str, size: usize) -> Option<Envelope> {
+        let headers = [
+            self.authorization.as_str(),
+            "Tus-Resumable: 1.0.0",
+            "Content-Length: 0",
+            &format!("Upload-Length: {size}"),
+            &format!(
+                "Upload-Metadata: bucket {},name {}",
+                STANDARD.encode(BUCKET),
+                STANDARD.encode(name)
+            ),
+        ];
+        Some(Envelope {
+            head: http::request("POST", "/api/v1/uploads", &headers, None),
+            tail: Vec::new(),
+            status: 201,
+        })
+    }
+
+    fn proceed(&self, location: &str, size: usize) -> Option<Envelope> {
+        let headers = [
+            self.authorization.as_str(),
+            "Tus-Resumable: 1.0.0",
+            "Upload-Offset: 0",
+            "Content-Type: application/offset+octet-stream",
+            &format!("Content-Length: {size}"),
+        ];
+        Some(Envelope {
+            head: http::request("PATCH", location, &headers, None),
+            tail: Vec::new(),
+            status: 204,
+        })
     }
 }

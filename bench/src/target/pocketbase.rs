@@ -18,6 +18,7 @@ use super::{CREATED, ITEMS, LIVE, Session, Target, encode};
 use crate::{
     BenchError,
     dataset::{self, Document},
+    files::{Envelope, FileDialect},
     http::{self, Client},
     live::{LiveDialect, LiveDocument, Wire},
     load::{self, Feed, Load},
@@ -28,6 +29,13 @@ use crate::{
 const ADMIN: &str = "bench@example.com";
 /// Guards a folder that is deleted after the run.
 const PASSWORD: &str = "only-for-the-benchmark";
+
+/// The collection of files, one a record.
+const FILES: &str = "files";
+/// Bytes of a file.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// What stands between the parts of a form; random bytes do not have it.
+const BOUNDARY: &str = "----andiron-bench-2f1c7a90d4b8";
 
 /// Connections that load documents.
 const LOAD_CONNECTIONS: usize = 32;
@@ -101,10 +109,14 @@ impl PocketBase {
             { "name": "text", "type": "text", "max": 100_000 },
             { "name": "sent", "type": "number" },
         ]);
+        let file = json!([{
+            "name": "file", "type": "file", "maxSelect": 1, "maxSize": FILE_BYTES_MAX, "thumbs": ["100x100"],
+        }]);
         let collections = [
             (ITEMS, &fields, json!([index])),
             (CREATED, &fields, json!([])),
             (LIVE, &live, json!([])),
+            (FILES, &file, json!([])),
         ];
         for (name, fields, indexes) in collections {
             let body = json!({
@@ -163,6 +175,7 @@ impl Target for PocketBase {
             server,
             dialect: Box::new(PocketBaseDialect),
             live: Some(Box::new(PocketBaseDialect)),
+            files: Some(Box::new(PocketBaseDialect)),
             folder: folder.to_owned(),
         })
     }
@@ -326,5 +339,58 @@ impl LiveDialect for PocketBaseDialect {
 
     fn statuses(&self) -> (u16, u16, u16) {
         (200, 200, 204)
+    }
+}
+
+impl FileDialect for PocketBaseDialect {
+    fn set_up(&self) -> Vec<(u16, Vec<u8>)> {
+        // The collection is there with the others.
+        Vec::new()
+    }
+
+    fn upload(&self, name: &str, content_type: &str, size: usize) -> Envelope {
+        let part = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: {content_type}\r\n\r\n"
+        );
+        let tail = format!("\r\n--{BOUNDARY}--\r\n").into_bytes();
+        let headers = [
+            format!("Content-Type: multipart/form-data; boundary={BOUNDARY}"),
+            format!("Content-Length: {}", part.len() + size + tail.len()),
+        ];
+        let path = format!("/api/collections/{FILES}/records");
+        let mut head = http::request("POST", &path, &[&headers[0], &headers[1]], None);
+        head.extend_from_slice(part.as_bytes());
+        Envelope {
+            head,
+            tail,
+            status: 200,
+        }
+    }
+
+    fn location(&self, _name: &str, answer: &[u8]) -> String {
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let field = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        format!("/api/files/{FILES}/{}/{}", field("id"), field("file"))
+    }
+
+    fn download(&self, location: &str) -> Vec<u8> {
+        http::request("GET", location, &[], None)
+    }
+
+    fn thumbnail(&self, location: &str) -> Vec<u8> {
+        http::request("GET", &format!("{location}?thumb=100x100"), &[], None)
+    }
+
+    fn limited_upload(&self, _name: &str, _size: usize) -> Option<Envelope> {
+        None
+    }
+
+    fn begin_resumable(&self, _name: &str, _size: usize) -> Option<Envelope> {
+        None
+    }
+
+    fn proceed(&self, _location: &str, _size: usize) -> Option<Envelope> {
+        None
     }
 }

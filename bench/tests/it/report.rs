@@ -74,6 +74,7 @@ fn the_table_relates_each_server_to_the_peer() {
             cell("pocketbase", 8_000.0, 240.0),
         ],
         live: andiron_bench::live::LiveReport::default(),
+        files: andiron_bench::files::FileReport::default(),
         growth: Vec::new(),
     };
     let table = table(&report);
