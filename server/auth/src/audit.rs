@@ -108,27 +108,32 @@ pub(crate) fn add_event(engine: &Engine, batch: &mut Batch, event: Event<'_>) ->
     batch.create(record_path(AUDIT, &id)?, &record)
 }
 
+/// Writes an event of something refused, which changes nothing else. A refusal stands even where its event cannot be
+/// written.
+pub(crate) async fn write_refusal(engine: &Engine, event: Event<'_>) {
+    let mut batch = Batch::default();
+    let written = match add_event(engine, &mut batch, event) {
+        Ok(()) => batch
+            .commit_unasked(engine)
+            .await
+            .map(drop)
+            .map_err(AuthError::from),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(%error, "a security event could not be written");
+    }
+}
+
 impl Accounts {
     /// Adds an event to what is about to be committed.
     pub(crate) fn audit(&self, batch: &mut Batch, event: Event<'_>) -> Result<(), AuthError> {
         add_event(self.engine(), batch, event)
     }
 
-    /// Writes an event of something refused, which changes nothing else. A refusal stands even where its event cannot be
-    /// written.
+    /// Writes an event of something refused, which changes nothing else.
     pub(crate) async fn audit_refusal(&self, event: Event<'_>) {
-        let mut batch = Batch::default();
-        let written = match self.audit(&mut batch, event) {
-            Ok(()) => batch
-                .commit(self.engine())
-                .await
-                .map(drop)
-                .map_err(AuthError::from),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            tracing::error!(%error, "a security event could not be written");
-        }
+        write_refusal(self.engine(), event).await;
     }
 
     /// Security events, newest first.

@@ -34,6 +34,7 @@ mod limit;
 mod password;
 mod records;
 mod service_key;
+mod sign_up_question;
 mod token;
 mod totp;
 

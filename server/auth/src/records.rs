@@ -3,7 +3,7 @@
 //! A record is a serde struct whose JSON is value JSON, so that what stands in the store is what any other document
 //! is. All changes of one step go into one [`Batch`], which the engine applies whole or not at all.
 
-use andiron_engine::{Caller, Engine, EngineError, JudgedPermit, StoredDocument};
+use andiron_engine::{Caller, Engine, EngineError, StoredDocument};
 use andiron_protocol::{
     ApplyError, CollectionPath, CommitBody, DocumentPath, Filter, InputError, Map, Precondition, Query,
     Source, Timestamp, Version, Write, WriteKind, data_from_json,
@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::AuthError;
+use crate::audit::write_refusal;
+use crate::sign_up_question::SignUpQuestion;
 
 /// Records read by one query.
 pub(crate) const RECORDS_MAX: u32 = 1000;
@@ -73,8 +75,8 @@ pub(crate) async fn list<T: DeserializeOwned>(
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     writes: Vec<Write>,
-    /// What the rules said to it, if they were asked.
-    permit: Option<JudgedPermit>,
+    /// What the rules on accounts have to allow.
+    question: Option<SignUpQuestion>,
 }
 
 impl Batch {
@@ -125,26 +127,41 @@ impl Batch {
         self.push(path, WriteKind::Delete, Precondition::None);
     }
 
-    /// Lets all of it happen only if what the rules said to it still holds then.
-    pub(crate) fn rest_on(&mut self, permit: JudgedPermit) {
-        self.permit = Some(permit);
+    /// Lets all of it happen only if the rules on accounts allow this.
+    pub(crate) fn ask(&mut self, question: SignUpQuestion) {
+        self.question = Some(question);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
 
-    /// Applies all of it, or nothing.
-    pub(crate) async fn commit(self, engine: &Engine) -> Result<Version, EngineError> {
-        let body = CommitBody {
+    /// Applies all of it, or nothing. That the rules on accounts refuse it is written down.
+    pub(crate) async fn commit(mut self, engine: &Engine) -> Result<Version, EngineError> {
+        let Some(question) = self.question.take() else {
+            return self.commit_unasked(engine).await;
+        };
+        let committed = match question.ask(engine) {
+            Ok(permit) => engine.commit_with_permit(permit, self.into_body()).await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(EngineError::PermissionDenied(_)) = committed {
+            write_refusal(engine, question.refused()).await;
+        }
+        Ok(committed?.version)
+    }
+
+    /// The same for what the rules have no say in.
+    pub(crate) async fn commit_unasked(self, engine: &Engine) -> Result<Version, EngineError> {
+        let committed = engine.commit(&Caller::System, self.into_body(), None).await?;
+        Ok(committed.version)
+    }
+
+    fn into_body(self) -> CommitBody {
+        CommitBody {
             writes: self.writes,
             ..CommitBody::default()
-        };
-        let committed = match self.permit {
-            Some(permit) => engine.commit_with_permit(permit, body).await?,
-            None => engine.commit(&Caller::System, body, None).await?,
-        };
-        Ok(committed.version)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::limit::Attempt;
 use crate::records::{Batch, existing};
 use crate::roles::{check_owner, check_owner_or};
 use crate::session::Shown;
+use crate::sign_up_question::SignUpQuestion;
 use crate::token::Kind;
 use crate::{Accounts, AuthError, ClientInfo, SecretText, SignedIn};
 
@@ -135,10 +136,7 @@ impl Accounts {
             record: AccountRecord::default(),
         };
         let mut batch = Batch::default();
-        if let Err(refused) = self.ask_rules(&account, shown, None, &mut batch) {
-            self.audit_refused_sign_up(&refused, shown, client).await;
-            return Err(refused);
-        }
+        batch.ask(SignUpQuestion::new_account(&account, shown, client));
         batch.create(account_path(uid)?, &account.record)?;
         self.audit(&mut batch, Event::new("sign-up", uid, client).detail("custom"))?;
         match batch.commit(self.engine()).await {

@@ -157,7 +157,7 @@ impl Accounts {
                     .email
                     .clone()
                     .filter(|_| account.record.email_verified);
-                self.move_email(account, &new, batch)?;
+                self.move_email(account, &new, client, batch)?;
                 // What was sent to the address of before is worth nothing.
                 self.drop_code(CodeKind::ResetPassword, uid, batch)?;
                 self.drop_code(CodeKind::VerifyEmail, uid, batch)?;
@@ -198,7 +198,7 @@ impl Accounts {
         self.change(uid, |account, batch| {
             self.check_unused(code)?;
             batch.consume(code);
-            self.move_email(account, &old, batch)?;
+            self.move_email(account, &old, client, batch)?;
             self.drop_code(CodeKind::ResetPassword, uid, batch)?;
             self.drop_code(CodeKind::ChangeEmail, uid, batch)?;
             self.end_sessions(&sessions, None, batch);
@@ -213,6 +213,7 @@ impl Accounts {
         &self,
         account: &mut Account,
         new: &EmailAddress,
+        client: &ClientInfo,
         batch: &mut Batch,
     ) -> Result<(), AuthError> {
         if account.email() != Some(new.as_str()) {
@@ -224,9 +225,10 @@ impl Accounts {
             account.record.email = Some(new.as_str().to_owned());
         }
         account.record.email_verified = true;
-        if std::mem::take(&mut account.record.anonymous) {
-            // Somebody in particular signs up. Who opens a link need not be signed in, so nobody asks the rules.
-            self.ask_rules(account, &Shown::new(&["email"], "password"), None, batch)?;
+        if account.record.anonymous {
+            self.check_sign_up(new)?;
+            // Who opens a link need not be signed in, so nobody asks the rules.
+            self.become_somebody(account, &Shown::new(&["email"], "password"), None, client, batch)?;
         }
         Ok(())
     }

@@ -293,11 +293,7 @@ impl Accounts {
         identity: &Identity,
         client: &ClientInfo,
     ) -> Result<SignInOutcome, AuthError> {
-        let email = identity
-            .email
-            .as_deref()
-            .and_then(|email| EmailAddress::parse(email).ok());
-        let email = email.filter(|_| identity.email_verified);
+        let email = verified_email(identity);
         if let Some(email) = &email
             && let Some(found) = self.find_by_email(email)?
         {
@@ -305,11 +301,7 @@ impl Accounts {
                 .sign_in_as(found.path.id(), identity, true, None, true, client)
                 .await;
         }
-        match &email {
-            Some(email) => self.check_sign_up(email)?,
-            // An address that is not surely theirs is none.
-            None => self.check_sign_up_without_address()?,
-        }
+        self.check_sign_up_with(identity)?;
         let mut record = AccountRecord {
             email: email.as_ref().map(|email| email.as_str().to_owned()),
             email_verified: email.is_some(),
@@ -344,6 +336,14 @@ impl Accounts {
         Ok(SignInOutcome::SignedIn(Box::new(made)))
     }
 
+    /// Refuses whom the settings do not let sign up by an identity.
+    fn check_sign_up_with(&self, identity: &Identity) -> Result<(), AuthError> {
+        match verified_email(identity) {
+            Some(email) => self.check_sign_up(&email),
+            None => self.check_sign_up_without_address(),
+        }
+    }
+
     async fn sign_in_as(
         &self,
         uid: &str,
@@ -366,9 +366,9 @@ impl Accounts {
             }
             if is_new {
                 account.record.identities.push(identity_record(identity));
-                if std::mem::take(&mut account.record.anonymous) {
-                    // Somebody in particular signs up.
-                    self.ask_rules(account, &shown, linked_by, batch)?;
+                if account.record.anonymous {
+                    self.check_sign_up_with(identity)?;
+                    self.become_somebody(account, &shown, linked_by, client, batch)?;
                 }
                 batch.create(path.clone(), &owner_of(uid, identity))?;
                 let event = Event::new("identity-linked", uid, client);
@@ -430,6 +430,12 @@ impl Accounts {
         }
         Ok(())
     }
+}
+
+/// The address of an identity. One that is not surely theirs is none.
+fn verified_email(identity: &Identity) -> Option<EmailAddress> {
+    let email = identity.email.as_deref().filter(|_| identity.email_verified);
+    email.and_then(|email| EmailAddress::parse(email).ok())
 }
 
 fn owner_of(uid: &str, identity: &Identity) -> IdentityOwner {

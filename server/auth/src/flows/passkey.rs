@@ -215,10 +215,10 @@ impl Accounts {
                 batch.create(path.clone(), &PasskeyOwnerRecord { uid })?;
                 let had_factors = account.has_second_factor();
                 account.record.passkeys.push(passkey.clone());
-                if std::mem::take(&mut account.record.anonymous) {
-                    // Somebody in particular signs up.
+                if account.record.anonymous {
                     self.check_sign_up_without_address()?;
-                    self.ask_rules(account, &Shown::new(&[], "passkey"), Some(user), batch)?;
+                    let shown = Shown::new(&[], "passkey");
+                    self.become_somebody(account, &shown, Some(user), client, batch)?;
                 }
                 let is_first_factor = !had_factors && account.has_second_factor();
                 if is_first_factor {

@@ -106,10 +106,9 @@ impl Accounts {
                 let uid = account.uid.clone();
                 batch.create(phone_path(phone)?, &PhoneOwner { uid })?;
                 account.record.phone = Some(phone.as_str().to_owned());
-                if std::mem::take(&mut account.record.anonymous) {
-                    // Somebody in particular signs up.
+                if account.record.anonymous {
                     self.check_sign_up_without_address()?;
-                    self.ask_rules(account, &Shown::new(&[AMR], PROVIDER), Some(user), batch)?;
+                    self.become_somebody(account, &Shown::new(&[AMR], PROVIDER), Some(user), client, batch)?;
                 }
                 let event = Event::new("phone-changed", &user.uid, client);
                 self.audit(batch, event.detail(phone.as_str()))

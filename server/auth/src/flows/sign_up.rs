@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use andiron_engine::{Caller, EngineError, User};
+use andiron_engine::{Caller, User};
 use andiron_protocol::Value;
 
 use crate::account::{Account, AccountRecord, EmailRecord, Profile, ProfileChange, account_path, email_path};
@@ -12,6 +12,7 @@ use crate::limit::Attempt;
 use crate::password::check_new;
 use crate::records::{Batch, Record, existing, is_conflict};
 use crate::session::{Shown, session_id, session_path};
+use crate::sign_up_question::SignUpQuestion;
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignUpPolicy, SignedIn};
 
 /// Somebody who signs up.
@@ -227,10 +228,7 @@ impl Accounts {
             record,
         };
         let mut batch = Batch::default();
-        if let Err(refused) = self.ask_rules(&account, shown, None, &mut batch) {
-            self.audit_refused_sign_up(&refused, shown, client).await;
-            return Err(refused);
-        }
+        batch.ask(SignUpQuestion::new_account(&account, shown, client));
         if let Some(email) = email {
             let uid = account.uid.clone();
             batch.create(email_path(email)?, &EmailRecord { uid })?;
@@ -251,35 +249,21 @@ impl Accounts {
         }
     }
 
-    /// Asks the rules whether an account may be made, or become that of somebody, for whoever does it himself: every way to
-    /// sign up passes here. What they said then holds when the batch is applied, or it is not.
-    pub(crate) fn ask_rules(
+    /// Makes, within a change, an anonymous account somebody's, if the rules let it. What the settings say to it is the caller's to
+    /// ask. `user` is who upgrades it, where that is known.
+    pub(crate) fn become_somebody(
         &self,
-        account: &Account,
+        account: &mut Account,
         shown: &Shown,
         user: Option<&User>,
+        client: &ClientInfo,
         batch: &mut Batch,
     ) -> Result<(), AuthError> {
+        account.record.anonymous = false;
         let caller = user.map_or(Caller::Anonymous, |user| Caller::User(Arc::new(user.clone())));
-        let seen = account.seen_by_rules(&shown.provider, &shown.claims);
-        batch.rest_on(self.engine().judge_sign_up(&caller, &account.uid, &seen)?);
-        Ok(())
-    }
-
-    /// Notes that the rules refused somebody.
-    pub(crate) async fn audit_refused_sign_up(
-        &self,
-        refused: &AuthError,
-        shown: &Shown,
-        client: &ClientInfo,
-    ) {
-        if let AuthError::Engine(EngineError::PermissionDenied(_)) = refused {
-            let event = Event {
-                uid: None,
-                ..Event::new("sign-up-refused", "", client)
-            };
-            self.audit_refusal(event.detail(shown.provider.clone())).await;
-        }
+        batch.ask(SignUpQuestion::upgrade(caller, account, shown, client));
+        let event = Event::new("anonymous-upgraded", &account.uid, client);
+        self.audit(batch, event.detail(shown.provider.as_str()))
     }
 
     /// An anonymous account gets an address and a password. Its session makes way for a new one.
@@ -307,15 +291,12 @@ impl Accounts {
                     account.record.email_verified = was_mailed(invitation);
                 }
                 new.profile.clone().apply(&mut account.record.profile)?;
-                account.record.anonymous = false;
                 account.record.email = Some(new.email.as_str().to_owned());
                 account.record.password = Some(hash.clone());
-                self.ask_rules(account, &shown, Some(user), batch)?;
+                self.become_somebody(account, &shown, Some(user), client, batch)?;
                 let uid = account.uid.clone();
                 batch.create(email_path(&new.email)?, &EmailRecord { uid })?;
                 batch.delete(old.clone());
-                let event = Event::new("anonymous-upgraded", &account.uid, client);
-                self.audit(batch, event.detail("password"))?;
                 self.begin_session(account, &shown, client, batch)
             })
             .await?;

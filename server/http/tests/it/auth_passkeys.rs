@@ -15,9 +15,13 @@ use crate::smtp::SmtpServer;
 /// What an attacker makes of a proof.
 type Forgery = fn(&mut Value);
 
+pub(crate) fn relying_party() -> RelyingParty {
+    RelyingParty::new(RP_ID, vec![ORIGIN.to_owned()]).unwrap()
+}
+
 fn with_passkeys() -> AuthOptions {
     AuthOptions {
-        passkeys: Some(RelyingParty::new(RP_ID, vec![ORIGIN.to_owned()]).unwrap()),
+        passkeys: Some(relying_party()),
         ..quick_accounts()
     }
 }

@@ -7,6 +7,7 @@ use andiron_auth::{
     AttemptLimits, AuthOptions, DeliverText, Mailbox, PhoneNumber, Post, Rate, SecretText, SignUpPolicy,
     TextMessage, TextWebhook,
 };
+use andiron_engine::Engine;
 use ring::hmac;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -19,18 +20,18 @@ use crate::client::Request;
 use crate::reference::assert_described;
 use crate::server::{Server, quick_accounts};
 
-const SECRET: &str = "shared with the webhook";
-const PHONE: &str = "+14155550123";
+pub(crate) const SECRET: &str = "shared with the webhook";
+pub(crate) const PHONE: &str = "+14155550123";
 const OTHER: &str = "+4915112345678";
 
 /// A server that is posted to, and tells what came.
-struct Webhook {
-    url: String,
+pub(crate) struct Webhook {
+    pub(crate) url: String,
     posts: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
 }
 
 impl Webhook {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/texts", listener.local_addr().unwrap());
         let (arrived, posts) = mpsc::unbounded_channel();
@@ -83,14 +84,14 @@ impl Webhook {
     }
 
     /// The code of the next message, which must be to this number.
-    async fn code(&mut self, phone: &str, purpose: &str) -> String {
+    pub(crate) async fn code(&mut self, phone: &str, purpose: &str) -> String {
         let text = self.text().await;
         assert_eq!((&text["to"], &text["purpose"]), (&json!(phone), &json!(purpose)));
         text["code"].as_str().unwrap().to_owned()
     }
 }
 
-fn many_texts() -> AuthOptions {
+pub(crate) fn many_texts() -> AuthOptions {
     let many = Rate::new(10_000, Duration::from_secs(60));
     AuthOptions {
         limits: AttemptLimits {
@@ -103,16 +104,17 @@ fn many_texts() -> AuthOptions {
     }
 }
 
+/// The way out for texts to a webhook of the test's own.
+pub(crate) fn texts_to(url: &str, engine: &Engine) -> Arc<dyn DeliverText> {
+    let secret = SecretText::new(SECRET.to_owned());
+    Arc::new(TextWebhook::new(url, &secret, true, engine.clone()))
+}
+
 async fn started_with(options: AuthOptions) -> (Webhook, Server) {
     let webhook = Webhook::start().await;
     let url = webhook.url.clone();
     let server = Server::with_post(options, |engine| Post {
-        texts: Some(Arc::new(TextWebhook::new(
-            &url,
-            &SecretText::new(SECRET.to_owned()),
-            true,
-            engine.clone(),
-        )) as Arc<dyn DeliverText>),
+        texts: Some(texts_to(&url, engine)),
         ..Post::default()
     })
     .await;
