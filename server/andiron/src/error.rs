@@ -61,6 +61,17 @@ pub enum AndironError {
         /// The process, if it said so.
         holder: Option<u32>,
     },
+    /// Files cannot be kept where they are to be.
+    #[error(
+        "the files cannot be kept in `{store}`: {detail}; check `files.store` and `files.store_endpoint`, and that the \
+         credentials in `files.store_key_id` and ANDIRON_FILES_STORE_SECRET may read, write, list and delete there"
+    )]
+    FilesStore {
+        /// The store.
+        store: String,
+        /// What happened.
+        detail: String,
+    },
     /// A file or folder of the user's.
     #[error("{doing} `{}`: {source}", path.display())]
     File {

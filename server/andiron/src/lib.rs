@@ -7,6 +7,7 @@
 //! Deliberately absent: what documents, queries and commits are. That is the crates' below.
 
 mod error;
+mod files;
 
 pub mod client;
 pub mod config;

@@ -13,7 +13,6 @@ use andiron_engine::{
     Caller, Engine, EngineError, EngineOptions, IndexPolicy, LiveLimits, QueryLimits, RulesRevisions,
     Surroundings, parse_index_file,
 };
-use andiron_files::{Blobs, Files, FilesOptions};
 use andiron_http::{App, HttpOptions, RulesAdministration, ServerInfo};
 use andiron_protocol::{CommitBody, DocumentPath, Map, Precondition, Value, Write, WriteKind};
 use andiron_rules::Limits;
@@ -26,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::AndironError;
 use crate::accounts;
 use crate::config::{ConfigError, Durability, MetricsAccess, RulesLimits, Settings};
+use crate::files;
 use crate::local::{LocalSocket, SocketFile};
 use crate::local_api::{self, LocalApi};
 use crate::project::{Project, SOCKET_FILE};
@@ -38,11 +38,6 @@ const FIRST_KEY: &str = "first";
 
 /// How often accounts are looked after: a signing key that is due, sessions that have expired.
 const ACCOUNT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(3600);
-
-/// The folder of the bytes of files, in the data folder.
-const FILES_FOLDER: &str = "files";
-/// How often bytes of files that are of no more use are collected.
-const GARBAGE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Who may reach a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +217,10 @@ impl Server {
         let auth = accounts::options(project, self.address.unwrap_or(settings.listen))?;
         let post = accounts::post(project, &self.engine)?;
         let accounts = Accounts::open(self.engine.clone(), auth, post).await?;
-        let files = open_files(settings, self.engine.clone(), &self.data)?;
+        let files = files::open(settings, self.engine.clone(), &self.data)?;
+        if reach == Reach::Network {
+            files::claim(settings, &files).await?;
+        }
         let app = App::new(
             self.engine.clone(),
             self.keys.clone(),
@@ -245,7 +243,7 @@ impl Server {
             });
             let stopped = self.stopped();
             self.tasks.spawn(async move {
-                collect_garbage(&files, stopped).await;
+                files::collect_garbage(&files, stopped).await;
                 Ok(())
             });
         }
@@ -371,47 +369,9 @@ async fn note_uses(keys: &ServiceKeys) {
     }
 }
 
-/// Collects the bytes of files that are of no more use, until the server stops.
-async fn collect_garbage(files: &Files, stopped: impl Future<Output = ()>) {
-    let mut stopped = std::pin::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            () = tokio::time::sleep(GARBAGE_INTERVAL) => {}
-        }
-        match files.collect_garbage().await {
-            Ok(0) => {}
-            Ok(collected) => tracing::info!(collected, "bytes of files that were of no more use are gone"),
-            Err(error) => {
-                tracing::warn!(%error, "bytes of files that are of no more use could not be collected")
-            }
-        }
-    }
-}
-
 /// Whether it failed only because nothing can be written; reading goes on, and the server with it.
 fn is_read_only(error: &EngineError) -> bool {
     matches!(error, EngineError::Store(error) if matches!(**error, StoreError::ReadOnly | StoreError::Full))
-}
-
-fn open_files(settings: &Settings, engine: Engine, data: &Path) -> Result<Files, AndironError> {
-    let path = data.join(FILES_FOLDER);
-    let blobs = Blobs::in_folder(&path)
-        .map_err(|error| AndironError::file("opening", path)(std::io::Error::other(error)))?;
-    let options = FilesOptions {
-        file_bytes_max: settings.files_bytes.0,
-        account_bytes_max: Some(settings.files_account_bytes.0).filter(|bytes_max| *bytes_max > 0),
-        buckets: settings.buckets.clone(),
-        presets: settings
-            .files_variants
-            .iter()
-            .map(|preset| (preset.name.clone(), preset.variant))
-            .collect(),
-        upload_idle_max: settings.files_upload_time.0,
-        history_age_max: settings.history_age,
-        ..FilesOptions::default()
-    };
-    Ok(Files::new(engine, blobs, options))
 }
 
 fn open_engine(project: &Project, data: &Path, surroundings: Surroundings) -> Result<Engine, AndironError> {

@@ -1,45 +1,100 @@
-//! Bytes under keys, in whatever object store the project has.
+//! Bytes under keys, in whatever object store the project has: a folder of this machine, or a store on the network.
 //!
 //! A key is written once and never changed, so a reader is never in the way of a writer. Bytes are there for good, on the
-//! disk and in its directory, before [`BlobWriter::finish`] returns.
+//! disk and in its directory, before `BlobWriter::finish` returns.
+//!
+//! What a store on the network was sent of an object that was never finished stays there, unseen and paid for, until it is
+//! told to forget it. So a *note* is left beside the object's place when its first part is sent, with the name that the store
+//! has given to the beginning, and struck when the object is there or given up. A note that an earlier process left tells
+//! what to forget.
 
+mod connection;
+mod remote;
+mod stream;
+mod writer;
+
+pub use remote::{RemoteStore, StoreUrl};
+pub use stream::ByteStream;
+pub(crate) use writer::BlobWriter;
+
+use std::collections::HashSet;
 use std::fmt;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
-use std::path::Path as FsPath;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{
-    GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt as _,
-};
-use tokio::task::JoinHandle;
+use object_store::{GetOptions, GetRange, MultipartId, ObjectStore, ObjectStoreExt as _};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use crate::FilesError;
 
-/// Bytes that are collected before they are written: what an upload holds in memory is twice this.
-const PART_BYTES: usize = 256 * 1024;
-/// Bytes of one read from a local file.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes that are collected before they are written to a local disk: what an upload holds in memory is twice this.
+const LOCAL_PART_BYTES: usize = 256 * 1024;
+/// The same for a store on the network: what S3 demands of all parts but the last.
+const REMOTE_PART_BYTES: usize = 5 << 20;
+/// Parts of one upload that are on their way to a store on the network at once.
+const REMOTE_PARTS_AT_ONCE: usize = 2;
+/// Parts of all uploads that are on their way to a store on the network at once.
+const SENT_AT_ONCE: usize = 8;
+/// The largest object that every store copies by itself.
+const COPIED_BYTES_MAX: u64 = 5 << 30;
 /// What the names of files have that a local store has not finished writing.
 const STAGED: char = '#';
+/// What the names of notes end with.
+const NOTE: &str = ".begun";
+/// The object that says whose a place in a store on the network is.
+const MARKER: &str = "andiron";
+/// The object that is written and deleted to see whether that can be done.
+const TRIAL: &str = "andiron.trial";
+/// How long it may take to see whether a store on the network answers.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long it is not asked again: whoever may ask whether the server is ready cannot make it ask for more.
+const CHECKED_TIME: Duration = Duration::from_secs(10);
 
-/// Where the bytes of files are. Cheap to clone.
+/// Where the bytes of files are. Cheap to clone; all clones are the same.
 #[derive(Clone)]
-pub struct Blobs {
-    store: Arc<dyn ObjectStore>,
+pub struct Blobs(Arc<Place>);
+
+struct Place {
+    objects: Arc<dyn ObjectStore>,
+    /// For a store that keeps what was not finished.
+    multiparts: Option<Arc<dyn MultipartStore>>,
+    prefix: Path,
+    /// The folder, for a store that is one.
+    folder: Option<PathBuf>,
+    sending: Arc<Semaphore>,
+    /// Keys of objects of which parts are being sent by this process.
+    live: Mutex<HashSet<String>>,
+    /// When it was last asked whether the store answers, and what came of it.
+    checked: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 impl fmt::Debug for Blobs {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_tuple("Blobs")
-            .field(&self.store.to_string())
+            .field(&self.0.objects.to_string())
             .finish()
+    }
+}
+
+/// A key whose object is being written, until it is dropped.
+struct LiveKey {
+    blobs: Blobs,
+    key: String,
+}
+
+impl Drop for LiveKey {
+    fn drop(&mut self) {
+        self.blobs.0.live.lock().remove(&self.key);
     }
 }
 
@@ -58,82 +113,174 @@ impl Blobs {
                 return Err(error.into());
             };
             let store = LocalFileSystem::new_with_prefix(surrounding)?;
-            return Ok(Self {
-                store: Arc::new(store),
-            });
+            return Ok(Self::of(Arc::new(store), None, Path::default(), None));
         }
-        for shard in std::fs::read_dir(folder)? {
-            let shard = shard?;
-            if !shard.file_type()?.is_dir() {
-                continue;
-            }
-            for file in std::fs::read_dir(shard.path())? {
-                let file = file?;
-                if file.file_name().to_string_lossy().contains(STAGED) {
-                    match std::fs::remove_file(file.path()) {
-                        Err(error) if error.kind() != std::io::ErrorKind::ReadOnlyFilesystem => {
-                            return Err(error.into());
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
+        remove_staged(folder)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self {
-            store: Arc::new(store),
-        })
+        let folder = Some(folder.to_owned());
+        Ok(Self::of(Arc::new(store), None, Path::default(), folder))
+    }
+
+    /// Bytes in a store on the network. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// If the credentials have not the form that the service's have.
+    pub fn in_remote(remote: RemoteStore) -> Result<Self, FilesError> {
+        let opened = remote::open(remote)?;
+        Ok(Self::of(
+            opened.objects,
+            Some(opened.multiparts),
+            opened.prefix,
+            None,
+        ))
+    }
+
+    /// Bytes in a store of the caller's making, which forgets what was begun and not finished.
+    pub fn over(objects: Arc<dyn ObjectStore>) -> Self {
+        Self::of(objects, None, Path::default(), None)
+    }
+
+    fn of(
+        objects: Arc<dyn ObjectStore>,
+        multiparts: Option<Arc<dyn MultipartStore>>,
+        prefix: Path,
+        folder: Option<PathBuf>,
+    ) -> Self {
+        Self(Arc::new(Place {
+            objects,
+            multiparts,
+            prefix,
+            folder,
+            sending: Arc::new(Semaphore::new(SENT_AT_ONCE)),
+            live: Mutex::default(),
+            checked: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Whether the bytes are on the network.
+    pub fn is_remote(&self) -> bool {
+        self.0.multiparts.is_some()
+    }
+
+    /// Sees whether a store on the network can be read and written, and whose the place there is: `owner`'s from now on if it
+    /// was nobody's. A folder is its owner's.
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`] says what cannot be done, [`FilesError::PlaceTaken`] that the place is another project's.
+    pub async fn claim(&self, owner: &str) -> Result<(), FilesError> {
+        if !self.is_remote() {
+            return Ok(());
+        }
+        let claiming = async {
+            let (marker, trial) = (self.path(MARKER), self.path(TRIAL));
+            let found = match self.objects().get(&marker).await {
+                Ok(found) => Some(found.bytes().await.map_err(|error| doing("read", error))?),
+                Err(object_store::Error::NotFound { .. }) => None,
+                Err(error) => return Err(doing("read", error)),
+            };
+            if found.as_ref().is_some_and(|found| found != owner.as_bytes()) {
+                return Err(FilesError::PlaceTaken);
+            }
+            let put = self.objects().put(&trial, owner.to_owned().into()).await;
+            put.map_err(|error| doing("written", error))?;
+            let deleted = self.objects().delete(&trial).await;
+            deleted.map_err(|error| doing("deleted from", error))?;
+            if found.is_none() {
+                let put = self.objects().put(&marker, owner.to_owned().into()).await;
+                put.map_err(|error| doing("written", error))?;
+            }
+            Ok(())
+        };
+        match timeout(CHECK_TIME_MAX, claiming).await {
+            Ok(claimed) => claimed,
+            Err(_) => Err(FilesError::Storage(no_answer())),
+        }
+    }
+
+    /// Sees whether the bytes can be reached. What came of it holds for [`CHECKED_TIME`].
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`] if they cannot.
+    pub(crate) async fn check(&self) -> Result<(), FilesError> {
+        if let Some(folder) = &self.0.folder {
+            return Ok(std::fs::metadata(folder).map(drop)?);
+        }
+        if !self.is_remote() {
+            return Ok(());
+        }
+        let mut checked = self.0.checked.lock().await;
+        let known = checked
+            .as_ref()
+            .filter(|(when, _)| when.elapsed() < CHECKED_TIME)
+            .map(|(_, outcome)| outcome.clone());
+        let outcome = match known {
+            Some(outcome) => outcome,
+            None => {
+                let marker = self.path(MARKER);
+                let outcome = match timeout(CHECK_TIME_MAX, self.objects().head(&marker)).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err(no_answer()),
+                };
+                *checked = Some((Instant::now(), outcome.clone()));
+                outcome
+            }
+        };
+        outcome.map_err(FilesError::Storage)
     }
 
     /// Begins to write.
     pub(crate) fn write(&self, key: &str) -> BlobWriter {
-        BlobWriter {
-            store: Arc::clone(&self.store),
-            path: path_of(key),
-            pending: BytesMut::new(),
-            multipart: None,
-            in_flight: None,
+        BlobWriter::new(self, key)
+    }
+
+    /// The bytes that are best put under one key where that can be chosen: more would be sent to the network in parts.
+    pub(crate) fn whole_bytes_max(&self) -> u64 {
+        if self.is_remote() {
+            REMOTE_PART_BYTES as u64
+        } else {
+            u64::MAX
         }
     }
 
     /// Reads a range that lies within the bytes.
     pub(crate) async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, FilesError> {
         if range.is_empty() {
-            return Ok(ByteStream(Source::Nothing));
+            return Ok(ByteStream::empty());
         }
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             ..GetOptions::default()
         };
-        let found = self.store.get_opts(&path_of(key), options).await?;
-        let source = match found.payload {
-            GetResultPayload::File(file, _) => Source::File {
-                file: Some(file),
-                range,
-                is_placed: false,
-            },
-            GetResultPayload::Stream(stream) => Source::Stream(stream),
-        };
-        Ok(ByteStream(source))
+        let found = self.objects().get_opts(&self.path_of(key), options).await?;
+        Ok(ByteStream::of(found, range))
     }
 
-    /// Puts the bytes of one key under another too.
-    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<(), FilesError> {
-        Ok(self.store.copy(&path_of(from), &path_of(to)).await?)
+    /// Puts the bytes of one key, of which there are this many, under another too. The store does it by itself unless they
+    /// are too many for that.
+    pub(crate) async fn copy(&self, from: &str, to: &str, bytes: u64) -> Result<(), FilesError> {
+        if !self.is_remote() || bytes <= COPIED_BYTES_MAX {
+            let (from, to) = (self.path_of(from), self.path_of(to));
+            return Ok(self.objects().copy(&from, &to).await?);
+        }
+        let mut source = self.read(from, 0..bytes).await?;
+        let mut writer = self.write(to).for_bytes(bytes);
+        while let Some(more) = source.next().await? {
+            writer.write(&more).await?;
+        }
+        writer.finish().await
     }
 
     /// Deletes bytes, if they are there.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), FilesError> {
-        match self.store.delete(&path_of(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.remove(&self.path_of(key)).await
     }
 
-    /// Calls for every key, with the microseconds since 1970 at which it was written.
+    /// Calls for every key and note, with the microseconds since 1970 at which it was written.
     pub(crate) fn keys(&self) -> BoxStream<'static, Result<(String, i64), FilesError>> {
-        self.store
-            .list(None)
+        let prefix = Some(&self.0.prefix).filter(|prefix| !prefix.as_ref().is_empty());
+        self.objects()
+            .list(prefix)
             .map(|entry| {
                 let entry = entry?;
                 let key = entry.location.filename().unwrap_or_default().to_owned();
@@ -141,157 +288,138 @@ impl Blobs {
             })
             .boxed()
     }
-}
 
-/// Keys lie in a few folders, by their last character: a folder of all would be slow where it is listed.
-fn path_of(key: &str) -> Path {
-    let shard = &key[key.len().saturating_sub(1)..];
-    Path::from(format!("{shard}/{key}"))
-}
-
-/// Bytes on their way into the store. What is dropped before it is finished leaves nothing.
-pub(crate) struct BlobWriter {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    pending: BytesMut,
-    multipart: Option<Box<dyn MultipartUpload>>,
-    in_flight: Option<JoinHandle<object_store::Result<()>>>,
-}
-
-impl BlobWriter {
-    /// Takes more bytes.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), FilesError> {
-        let mut rest = bytes;
-        while self.pending.len() + rest.len() >= PART_BYTES {
-            let (now, later) = rest.split_at(PART_BYTES - self.pending.len());
-            self.pending.extend_from_slice(now);
-            rest = later;
-            self.send_part().await?;
-        }
-        self.pending.extend_from_slice(rest);
-        Ok(())
-    }
-
-    /// Makes the bytes last, and readable under their key.
-    pub(crate) async fn finish(mut self) -> Result<(), FilesError> {
-        if self.multipart.is_none() {
-            let bytes = std::mem::take(&mut self.pending).freeze();
-            self.store.put(&self.path, bytes.into()).await?;
-            return Ok(());
-        }
-        if !self.pending.is_empty() {
-            self.send_part().await?;
-        }
-        self.await_part().await?;
-        if let Some(multipart) = &mut self.multipart {
-            multipart.complete().await?;
-        }
-        self.multipart = None;
-        Ok(())
-    }
-
-    /// Sends what is pending, while the next is collected.
-    async fn send_part(&mut self) -> Result<(), FilesError> {
-        // Room for the next at once: growing to it piece by piece takes twice as much.
-        let next = BytesMut::with_capacity(PART_BYTES);
-        let part = std::mem::replace(&mut self.pending, next).freeze();
-        self.await_part().await?;
-        let multipart = match &mut self.multipart {
-            Some(multipart) => multipart,
-            none => none.insert(self.store.put_multipart(&self.path).await?),
+    /// Makes the store forget what this note is of, unless this process is still sending it. Says whether it did.
+    pub(crate) async fn forget(&self, note: &str) -> Result<bool, FilesError> {
+        let (Some(multiparts), Some(key)) = (self.multiparts(), note.strip_suffix(NOTE)) else {
+            return Ok(false);
         };
-        self.in_flight = Some(tokio::spawn(multipart.put_part(part.into())));
-        Ok(())
-    }
-
-    async fn await_part(&mut self) -> Result<(), FilesError> {
-        if let Some(in_flight) = self.in_flight.take() {
-            in_flight
-                .await
-                .map_err(|error| FilesError::Internal(format!("a part was not written: {error}")))??;
+        if self.0.live.lock().contains(key) {
+            return Ok(false);
         }
+        let place = self.note_path(key);
+        let id = match self.objects().get(&place).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let id = String::from_utf8_lossy(&id).into_owned();
+        match multiparts.abort_multipart(&self.path_of(key), &id).await {
+            // It was finished, or forgotten before.
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.remove(&place).await?;
+        Ok(true)
+    }
+
+    /// Notes what the store has to be told to forget if this process does not come to it.
+    async fn note(&self, key: &str, id: &MultipartId) -> Result<(), FilesError> {
+        let note = self.note_path(key);
+        self.objects().put(&note, id.clone().into()).await?;
         Ok(())
     }
-}
 
-impl Drop for BlobWriter {
-    fn drop(&mut self) {
-        let (Some(mut multipart), Ok(runtime)) =
-            (self.multipart.take(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let in_flight = self.in_flight.take();
-        runtime.spawn(async move {
-            if let Some(in_flight) = in_flight {
-                // Whatever became of it, it is not wanted any more.
-                let _ = in_flight.await;
-            }
-            if let Err(error) = multipart.abort().await {
-                tracing::debug!(%error, "the parts of an upload that was broken off could not be removed");
-            }
-        });
+    async fn strike_note(&self, key: &str) {
+        if let Err(error) = self.remove(&self.note_path(key)).await {
+            tracing::debug!(%error, "a note on an upload stays until it is collected");
+        }
+    }
+
+    fn live(&self, key: &str) -> LiveKey {
+        self.0.live.lock().insert(key.to_owned());
+        LiveKey {
+            blobs: self.clone(),
+            key: key.to_owned(),
+        }
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), FilesError> {
+        match self.objects().delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn objects(&self) -> &dyn ObjectStore {
+        &*self.0.objects
+    }
+
+    fn multiparts(&self) -> Option<Arc<dyn MultipartStore>> {
+        self.0.multiparts.clone()
+    }
+
+    fn part_bytes(&self) -> usize {
+        if self.is_remote() {
+            REMOTE_PART_BYTES
+        } else {
+            LOCAL_PART_BYTES
+        }
+    }
+
+    fn parts_at_once(&self) -> usize {
+        if self.is_remote() { REMOTE_PARTS_AT_ONCE } else { 1 }
+    }
+
+    /// Waits until there is room for one more part on its way to a store on the network.
+    async fn room_to_send(&self) -> Result<Option<OwnedSemaphorePermit>, FilesError> {
+        if !self.is_remote() {
+            return Ok(None);
+        }
+        let room = Arc::clone(&self.0.sending).acquire_owned().await;
+        room.map(Some)
+            .map_err(|error| FilesError::Internal(format!("parts are not sent any more: {error}")))
+    }
+
+    /// Keys lie in a few folders, by their last character: a folder of all would be slow where it is listed.
+    fn path_of(&self, key: &str) -> Path {
+        let shard = &key[key.len().saturating_sub(1)..];
+        self.path(&format!("{shard}/{key}"))
+    }
+
+    fn note_path(&self, key: &str) -> Path {
+        Path::from(format!("{}{NOTE}", self.path_of(key)))
+    }
+
+    fn path(&self, relative: &str) -> Path {
+        self.0
+            .prefix
+            .parts()
+            .chain(Path::from(relative).parts())
+            .collect()
     }
 }
 
-/// Bytes on their way out, a piece at a time.
-pub struct ByteStream(Source);
-
-impl fmt::Debug for ByteStream {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("ByteStream")
-    }
-}
-
-enum Source {
-    Nothing,
-    File {
-        file: Option<std::fs::File>,
-        range: Range<u64>,
-        is_placed: bool,
-    },
-    Stream(BoxStream<'static, object_store::Result<Bytes>>),
-}
-
-impl ByteStream {
-    /// The next bytes; `None` at the end.
-    ///
-    /// # Errors
-    /// If the storage fails, or has fewer bytes than it should.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, FilesError> {
-        match &mut self.0 {
-            Source::Nothing => Ok(None),
-            Source::Stream(stream) => Ok(stream.next().await.transpose()?),
-            Source::File {
-                file: place,
-                range,
-                is_placed,
-            } => {
-                let Some(mut file) = place.take() else {
-                    return Ok(None);
-                };
-                let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-                if left == 0 {
-                    return Ok(None);
+/// Removes what uploads of an earlier process had begun to write.
+fn remove_staged(folder: &FsPath) -> Result<(), FilesError> {
+    for shard in std::fs::read_dir(folder)? {
+        let shard = shard?;
+        if !shard.file_type()?.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(shard.path())? {
+            let file = file?;
+            if !file.file_name().to_string_lossy().contains(STAGED) {
+                continue;
+            }
+            match std::fs::remove_file(file.path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::ReadOnlyFilesystem => {
+                    return Err(error.into());
                 }
-                let (start, must_seek) = (range.start, !*is_placed);
-                let (file, bytes) = tokio::task::spawn_blocking(move || -> std::io::Result<_> {
-                    if must_seek {
-                        file.seek(SeekFrom::Start(start))?;
-                    }
-                    let mut bytes = vec![0; left.min(CHUNK_BYTES)];
-                    file.read_exact(&mut bytes)?;
-                    Ok((file, bytes))
-                })
-                .await
-                .map_err(|error| FilesError::Internal(format!("a file was not read: {error}")))??;
-                range.start += bytes.len() as u64;
-                *is_placed = true;
-                *place = Some(file);
-                Ok(Some(Bytes::from(bytes)))
+                _ => {}
             }
         }
     }
+    Ok(())
+}
+
+/// The error that a store cannot be `read`, or whatever was tried.
+fn doing(done: &str, error: object_store::Error) -> FilesError {
+    FilesError::Storage(format!("it cannot be {done}: {error}"))
+}
+
+fn no_answer() -> String {
+    format!("it does not answer within {} s", CHECK_TIME_MAX.as_secs())
 }
 
 #[cfg(test)]
@@ -310,7 +438,7 @@ mod tests {
     async fn what_was_written_in_pieces_is_read_by_ranges() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::in_folder(folder.path()).unwrap();
-        let bytes: Vec<u8> = (0..PART_BYTES * 9 + 77)
+        let bytes: Vec<u8> = (0..LOCAL_PART_BYTES * 9 + 77)
             .map(|n| u8::try_from(n % 251).unwrap())
             .collect();
         let mut writer = blobs.write("key1");
@@ -331,7 +459,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::in_folder(folder.path()).unwrap();
         let mut writer = blobs.write("key1");
-        writer.write(&vec![0; PART_BYTES * 2]).await.unwrap();
+        writer.write(&vec![0; LOCAL_PART_BYTES * 2]).await.unwrap();
         // As a process that was killed leaves it.
         std::mem::forget(writer);
         let shard = folder.path().join("1");

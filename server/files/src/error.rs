@@ -1,6 +1,6 @@
 //! What goes wrong with files.
 
-use andiron_engine::EngineError;
+use andiron_engine::{EngineError, StoreError};
 use andiron_protocol::InputError;
 
 /// A refusal or failure. `http` maps it to a problem; the texts are for people.
@@ -108,9 +108,14 @@ pub enum FilesError {
     #[error("the file was changed by others at the same time; try again")]
     Contended,
     /// Nothing more can be written where files are kept.
-    #[error("there is no room left for files")]
+    #[error(
+        "there is no room left where the server keeps files: nothing was changed; its operator has to make room, or delete"
+    )]
     StorageFull,
-    /// The place where bytes are kept failed. The text is for the log.
+    /// The place in the store is another project's.
+    #[error("the place belongs to another project: give each a bucket or a prefix of its own")]
+    PlaceTaken,
+    /// The place where bytes are kept failed, or cannot be reached. The text is for the log.
     #[error("the storage of files failed: {0}")]
     Storage(String),
     /// Something that cannot be. The text is for the log.
@@ -137,6 +142,7 @@ impl From<EngineError> for FilesError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Input(error) => Self::Input(error),
+            EngineError::Store(error) if matches!(*error, StoreError::Full) => Self::StorageFull,
             error => Self::Engine(error),
         }
     }
@@ -145,12 +151,28 @@ impl From<EngineError> for FilesError {
 impl From<object_store::Error> for FilesError {
     fn from(error: object_store::Error) -> Self {
         if is_full(&error) {
-            Self::StorageFull
-        } else {
-            Self::Storage(error.to_string())
+            return Self::StorageFull;
+        }
+        let text = error.to_string();
+        match error {
+            // Bytes that a document names are there, unless somebody else took them away.
+            object_store::Error::NotFound { .. } => Self::Internal(format!("bytes are missing: {text}")),
+            _ if FULL_CODES.iter().any(|code| text.contains(code)) => Self::StorageFull,
+            _ => Self::Storage(text),
         }
     }
 }
+
+/// What stores on the network answer if they take no more. S3 itself has no limit, and so no code of its own.
+const FULL_CODES: &[&str] = &[
+    "507 Insufficient Storage",
+    "<Code>QuotaExceeded</Code>",
+    "<Code>XMinioAdminBucketQuotaExceeded</Code>",
+    "<Code>XMinioStorageFull</Code>",
+    "<Code>InsufficientCapacity</Code>",
+    "<Code>InsufficientStorage</Code>",
+    "<Code>AccountLimitExceeded</Code>",
+];
 
 impl From<std::io::Error> for FilesError {
     fn from(error: std::io::Error) -> Self {

@@ -83,6 +83,7 @@ impl Files {
             if written_micros >= until_micros {
                 continue;
             }
+            collected += usize::from(self.blobs().forget(&key).await?);
             let path = match upload_of_part(&key) {
                 Some(upload) => upload.document()?,
                 None if key.len() == KEY_CHARS => key_path(&key)?,

@@ -18,6 +18,7 @@ mod links;
 mod list;
 mod name;
 mod options;
+mod place;
 mod record;
 mod resumable;
 mod transfer;
@@ -25,7 +26,7 @@ mod upload;
 mod usage;
 mod variants;
 
-pub use blobs::{Blobs, ByteStream};
+pub use blobs::{Blobs, ByteStream, RemoteStore, StoreUrl};
 pub use buckets::{Bucket, BucketList, BucketSettings, TypePattern, VariantPolicy};
 pub use content_type::{ContentType, SNIFFED_BYTES};
 pub use error::FilesError;

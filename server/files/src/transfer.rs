@@ -182,7 +182,9 @@ impl Files {
     /// Copies the bytes of a file under a fresh key.
     async fn copy_bytes(&self, source: &StoredFile) -> Result<String, FilesError> {
         let key = self.engine().generate_id();
-        self.blobs().copy(&source.record.key, &key).await?;
+        self.blobs()
+            .copy(&source.record.key, &key, source.record.size)
+            .await?;
         Ok(key)
     }
 

@@ -157,7 +157,10 @@ impl Files {
         Upload {
             files: self.clone(),
             caller: caller.clone(),
-            writer: self.blobs().write(&key),
+            writer: self
+                .blobs()
+                .write(&key)
+                .for_bytes(request.size.unwrap_or(bounds.bytes_max)),
             request,
             bounds,
             key,

@@ -258,6 +258,10 @@ fn of_store(error: &StoreError, code: ErrorCode) -> ApiError {
     }
 }
 
+/// What a client can do if bytes cannot be reached; why they cannot is for the log.
+const STORAGE_UNAVAILABLE: &str = "the storage of files cannot be reached at the moment; try again, and if it stays so, tell the \
+                                   operator, whose log says why under this request id";
+
 /// What tus has for bytes that are not those of their checksum.
 fn checksum_mismatch() -> StatusCode {
     StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST)
@@ -304,12 +308,18 @@ impl From<FilesError> for ApiError {
             FilesError::ListTooCostly { .. } => Self::new(ErrorCode::ResourceExhausted, detail),
             FilesError::Contended => Self::new(ErrorCode::Aborted, detail),
             FilesError::StorageFull => {
-                let mut api =
-                    Self::new(ErrorCode::Unavailable, detail.clone()).retry_after(RETRY_AFTER_SECONDS);
+                let mut api = Self::new(ErrorCode::ResourceExhausted, detail.clone())
+                    .with_status(StatusCode::INSUFFICIENT_STORAGE);
                 api.0.cause = Some(detail);
                 api
             }
-            FilesError::Storage(cause) | FilesError::Internal(cause) => Self::internal(cause),
+            FilesError::PlaceTaken | FilesError::Storage(_) => {
+                let mut api =
+                    Self::new(ErrorCode::Unavailable, STORAGE_UNAVAILABLE).retry_after(RETRY_AFTER_SECONDS);
+                api.0.cause = Some(detail);
+                api
+            }
+            FilesError::Internal(cause) => Self::internal(cause),
         }
     }
 }

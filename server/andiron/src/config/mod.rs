@@ -5,6 +5,7 @@
 
 mod buckets;
 mod file;
+mod files_store;
 mod settings;
 mod suggestion;
 mod value;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use andiron_protocol::InputError;
 
+pub use files_store::{FilesStore, StoreEndpoint};
 pub use settings::{Durability, LogFormat, LogLevel, MetricsAccess, RulesLimits, Settings, SignUp};
 pub use value::{
     ByteCount, Count, Domain, PasskeyOrigin, Period, RedirectUrl, Secret, ServerUrl, SmtpServer, WebhookUrl,

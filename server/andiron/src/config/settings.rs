@@ -9,6 +9,7 @@ use andiron_auth::SecretText;
 use andiron_files::BucketList;
 use andiron_http::{CorsOrigin, TrustedProxy};
 
+use crate::config::files_store::{FilesStore, StoreEndpoint};
 use crate::config::value::{
     ByteCount, Count, Domain, PasskeyOrigin, Period, Preset, RedirectUrl, Secret, ServerUrl, SettingValue,
     SmtpServer, WebhookUrl, named_setting,
@@ -50,6 +51,11 @@ pub struct Settings {
     pub files_bytes: ByteCount,
     pub files_account_bytes: ByteCount,
     pub files_upload_time: Period,
+    pub files_store: FilesStore,
+    pub files_store_endpoint: StoreEndpoint,
+    pub files_store_region: String,
+    pub files_store_key_id: String,
+    pub files_store_secret: Secret,
     pub files_url: ServerUrl,
     pub files_variants: Vec<Preset>,
     /// What `[buckets.NAME]` says; the only thing that has a table of its own.
@@ -224,6 +230,11 @@ impl Default for Settings {
             files_bytes: ByteCount(5 << 30),
             files_account_bytes: ByteCount(0),
             files_upload_time: Period(Duration::from_secs(24 * 3600)),
+            files_store: FilesStore::default(),
+            files_store_endpoint: StoreEndpoint::default(),
+            files_store_region: "us-east-1".to_owned(),
+            files_store_key_id: String::new(),
+            files_store_secret: Secret(SecretText::new(String::new())),
             files_url: ServerUrl::default(),
             files_variants: Vec::new(),
             buckets: BucketList::new(),
@@ -409,6 +420,19 @@ settings! {
          tables `[buckets.NAME]`: see `docs/files.md`.";
     "files.upload_time" files_upload_time: Period,
         "How long a resumable upload is kept that nobody goes on with.";
+    "files.store" files_store: FilesStore,
+        "Where the bytes of files are, if not in the data folder: `s3://bucket/prefix`, `gs://bucket/prefix` or\n\
+         `azure://account/container/prefix`. Nothing is moved by a change: see `docs/files.md`.";
+    "files.store_endpoint" files_store_endpoint: StoreEndpoint,
+        "The URL of a service that speaks like the one that the scheme is named for, as in\n\
+         `https://minio.example.org`. With `http://` nothing on the way is protected.";
+    "files.store_region" files_store_region: String,
+        "The region of an S3 bucket.";
+    "files.store_key_id" files_store_key_id: String,
+        "The id of the access key of S3.";
+    "files.store_secret" files_store_secret: Secret,
+        "The secret access key of S3, the JSON of Google's service account, or Azure's account key; better in the\n\
+         environment, as ANDIRON_FILES_STORE_SECRET. Without it, what the virtual machine is entitled to.";
     "files.url" files_url: ServerUrl,
         "Another host at which files are read, as in `https://files.example.org`, and nothing else: so that\n\
          nothing in a file is part of the app's origin. Without it they are read at the API's.";

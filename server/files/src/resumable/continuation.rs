@@ -26,6 +26,8 @@ pub struct Continuation {
     part: Option<Growing>,
     /// Parts that are on the disk and not in the upload yet.
     waiting: Vec<Part>,
+    /// Bytes of one part: what the store takes in one request, where that is less than [`PART_BYTES_MAX`].
+    part_bytes_max: u64,
     /// Bytes of the upload, those of this request included.
     came: u64,
 }
@@ -53,6 +55,7 @@ impl Continuation {
     ) -> Result<Self, FilesError> {
         Ok(Self {
             bounds: files.bounds(None, &record.name, None)?,
+            part_bytes_max: files.blobs().whole_bytes_max().min(PART_BYTES_MAX),
             files: files.clone(),
             caller: caller.clone(),
             came: record.offset,
@@ -89,7 +92,7 @@ impl Continuation {
             if self
                 .part
                 .as_ref()
-                .is_some_and(|part| part.part.size == PART_BYTES_MAX)
+                .is_some_and(|part| part.part.size == self.part_bytes_max)
             {
                 self.end_part().await?;
                 // What has a checksum is taken in once that is known to hold.
@@ -107,7 +110,7 @@ impl Continuation {
                     })
                 }
             };
-            let room = usize::try_from(PART_BYTES_MAX - growing.part.size).unwrap_or(usize::MAX);
+            let room = usize::try_from(self.part_bytes_max - growing.part.size).unwrap_or(usize::MAX);
             let (now, later) = rest.split_at(rest.len().min(room));
             growing.writer.write(now).await?;
             growing.part.size += now.len() as u64;

@@ -36,7 +36,7 @@ pub(crate) async fn healthz() -> Response {
     security(()),
     responses(
         (status = 200, description = "They can", body = schemas::Health),
-        (status = 503, description = "The data cannot be read, or the server is shutting down", body = schemas::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The data cannot be read, the storage of files cannot be reached, or the server is shutting down", body = schemas::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn readyz(State(app): State<AppRef>) -> Result<Response, ApiError> {
@@ -44,13 +44,15 @@ pub(crate) async fn readyz(State(app): State<AppRef>) -> Result<Response, ApiErr
     if !app.engine.is_open() {
         return unavailable("the server is shutting down");
     }
-    match app.engine.version() {
-        Ok(_) => Ok(answer::json(StatusCode::OK, r#"{"status":"ready"}"#)),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
-            unavailable("the data cannot be read")
-        }
+    if let Err(error) = app.engine.version() {
+        tracing::warn!(%error, "not ready");
+        return unavailable("the data cannot be read");
     }
+    if let Err(error) = app.files.check_place().await {
+        tracing::warn!(%error, "not ready");
+        return unavailable("the storage of files cannot be reached");
+    }
+    Ok(answer::json(StatusCode::OK, r#"{"status":"ready"}"#))
 }
 
 /// Read the figures for Prometheus

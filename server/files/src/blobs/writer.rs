@@ -1,0 +1,218 @@
+//! Bytes on their way into a store: collected to parts, of which a few are being sent while the next is collected.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{MultipartId, MultipartUpload, ObjectStoreExt as _};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::{Blobs, LiveKey};
+use crate::FilesError;
+
+/// Parts of one object, at most: what S3 allows.
+const PARTS_MAX: u64 = 10_000;
+
+/// Bytes on their way into the store. What is dropped before it is finished leaves nothing.
+pub(crate) struct BlobWriter {
+    blobs: Blobs,
+    key: String,
+    path: Path,
+    part_bytes: usize,
+    pending: BytesMut,
+    begun: Option<Begun>,
+    in_flight: VecDeque<InFlight>,
+}
+
+/// A part that is being sent.
+type InFlight = JoinHandle<object_store::Result<Option<PartId>>>;
+
+/// An object of which a first part is on its way.
+enum Begun {
+    /// In a store that forgets what was not finished.
+    Unnamed(Box<dyn MultipartUpload>),
+    /// In one that keeps it, under a name of its own, until it is told otherwise.
+    Named {
+        store: Arc<dyn MultipartStore>,
+        id: MultipartId,
+        parts: Vec<PartId>,
+        sent: usize,
+        _live: LiveKey,
+    },
+}
+
+impl BlobWriter {
+    pub(super) fn new(blobs: &Blobs, key: &str) -> Self {
+        Self {
+            path: blobs.path_of(key),
+            part_bytes: blobs.part_bytes(),
+            blobs: blobs.clone(),
+            key: key.to_owned(),
+            pending: BytesMut::new(),
+            begun: None,
+            in_flight: VecDeque::new(),
+        }
+    }
+
+    /// The same, for at most this many bytes: parts are as large as their number demands.
+    pub(crate) fn for_bytes(mut self, bytes_max: u64) -> Self {
+        if self.blobs.multiparts().is_some() {
+            let needed = usize::try_from(bytes_max.div_ceil(PARTS_MAX)).unwrap_or(usize::MAX);
+            self.part_bytes = self.part_bytes.max(needed);
+        }
+        self
+    }
+
+    /// Takes more bytes.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), FilesError> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // Only once there is more: what fits into one part is put in one request.
+            if self.pending.len() == self.part_bytes {
+                self.send_part().await?;
+            }
+            let room = self.part_bytes - self.pending.len();
+            let (now, later) = rest.split_at(rest.len().min(room));
+            self.pending.extend_from_slice(now);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes last, and readable under their key.
+    pub(crate) async fn finish(mut self) -> Result<(), FilesError> {
+        if self.begun.is_none() {
+            let _room = self.blobs.room_to_send().await?;
+            let bytes = std::mem::take(&mut self.pending).freeze();
+            self.blobs.objects().put(&self.path, bytes.into()).await?;
+            return Ok(());
+        }
+        if !self.pending.is_empty() {
+            self.send_part().await?;
+        }
+        while !self.in_flight.is_empty() {
+            self.await_part().await?;
+        }
+        match &mut self.begun {
+            Some(Begun::Unnamed(upload)) => {
+                upload.complete().await?;
+            }
+            Some(Begun::Named { store, id, parts, .. }) => {
+                let parts = std::mem::take(parts);
+                store.complete_multipart(&self.path, id, parts).await?;
+                // It is there. A note that stays is found to be of no more use later.
+                self.blobs.strike_note(&self.key).await;
+            }
+            None => {}
+        }
+        self.begun = None;
+        Ok(())
+    }
+
+    /// Sends what is pending, while the next is collected.
+    async fn send_part(&mut self) -> Result<(), FilesError> {
+        // Room for the next at once: growing to it piece by piece takes twice as much.
+        let next = BytesMut::with_capacity(self.part_bytes);
+        let part = std::mem::replace(&mut self.pending, next).freeze();
+        while self.in_flight.len() >= self.blobs.parts_at_once() {
+            self.await_part().await?;
+        }
+        let room = self.blobs.room_to_send().await?;
+        self.begin().await?;
+        let sending = self.sending(part, room);
+        self.in_flight.extend(sending);
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), FilesError> {
+        if self.begun.is_some() {
+            return Ok(());
+        }
+        self.begun = Some(match self.blobs.multiparts() {
+            None => Begun::Unnamed(self.blobs.objects().put_multipart(&self.path).await?),
+            Some(store) => {
+                let live = self.blobs.live(&self.key);
+                let id = store.create_multipart(&self.path).await?;
+                let begun = Begun::Named {
+                    store: Arc::clone(&store),
+                    id: id.clone(),
+                    parts: Vec::new(),
+                    sent: 0,
+                    _live: live,
+                };
+                // Kept first, so that it is taken back if the note cannot be written.
+                self.begun = Some(begun);
+                self.blobs.note(&self.key, &id).await?;
+                return Ok(());
+            }
+        });
+        Ok(())
+    }
+
+    fn sending(&mut self, part: Bytes, room: Option<OwnedSemaphorePermit>) -> Option<InFlight> {
+        Some(match self.begun.as_mut()? {
+            Begun::Unnamed(upload) => {
+                let putting = upload.put_part(part.into());
+                tokio::spawn(async move { putting.await.map(|()| None) })
+            }
+            Begun::Named { store, id, sent, .. } => {
+                let (store, id, path, number) = (Arc::clone(store), id.clone(), self.path.clone(), *sent);
+                *sent += 1;
+                tokio::spawn(async move {
+                    let _room = room;
+                    store.put_part(&path, &id, number, part.into()).await.map(Some)
+                })
+            }
+        })
+    }
+
+    /// Waits for the oldest part under way.
+    async fn await_part(&mut self) -> Result<(), FilesError> {
+        let Some(oldest) = self.in_flight.pop_front() else {
+            return Ok(());
+        };
+        let sent = oldest
+            .await
+            .map_err(|error| FilesError::Internal(format!("a part was not written: {error}")))??;
+        if let (Some(Begun::Named { parts, .. }), Some(part)) = (&mut self.begun, sent) {
+            parts.push(part);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        let (Some(begun), Ok(runtime)) = (self.begun.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let (blobs, key, path) = (
+            self.blobs.clone(),
+            std::mem::take(&mut self.key),
+            self.path.clone(),
+        );
+        runtime.spawn(async move {
+            for part in in_flight {
+                // Whatever became of it, it is not wanted any more.
+                let _ = part.await;
+            }
+            let aborted = match begun {
+                Begun::Unnamed(mut upload) => upload.abort().await,
+                Begun::Named { store, id, .. } => match store.abort_multipart(&path, &id).await {
+                    Ok(()) => {
+                        blobs.strike_note(&key).await;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            if let Err(error) = aborted {
+                tracing::debug!(%error, "the parts of an upload that was broken off stay until they are collected");
+            }
+        });
+    }
+}
