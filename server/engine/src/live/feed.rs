@@ -152,7 +152,6 @@ impl Feed {
         }
         let shared = Arc::clone(&self.shared);
         let manager = Arc::clone(&self.manager);
-        let rules = shared.rules.load_full();
         with_view(&shared, |indexes, snapshot| {
             let state = State {
                 shared: &shared,
@@ -161,10 +160,12 @@ impl Feed {
                 snapshot,
             };
             let begin = Instant::now();
+            // Loaded after the snapshot was taken, and looked at before the step: nobody is told of a commit by rules that
+            // were replaced before it.
+            self.follow_rules(shared.rules.load_full(), state)?;
             let changes = self.advance(state)?;
             let seconds = begin.elapsed().as_secs_f64();
             shared.metrics.live_step_seconds.observe(seconds);
-            self.follow_rules(rules, state)?;
             for started in begun {
                 self.attach(started, state)?;
             }
@@ -213,9 +214,9 @@ impl Feed {
                 self.begin(number, From { since, kept: None });
             }
             Command::Unlisten { number } => self.forget(number),
-            Command::SetCaller { connection, caller } => {
-                for number in self.listens_of(connection) {
-                    self.set_caller(number, &caller);
+            Command::SetCaller { caller, listens } => {
+                for renumbered in listens {
+                    self.set_caller(&caller, renumbered);
                 }
             }
             Command::HasRoom { connection } => {

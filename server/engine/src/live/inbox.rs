@@ -35,8 +35,8 @@ pub(super) enum Command {
     },
     /// All listens of a connection are somebody else's from now on.
     SetCaller {
-        connection: ConnectionId,
         caller: Caller,
+        listens: Vec<Renumbered>,
     },
     /// There is room in a queue again.
     HasRoom {
@@ -58,6 +58,14 @@ pub(super) enum Command {
     Follow {
         changed: Arc<Notify>,
     },
+}
+
+/// A listen under another number: what was told of it under the one before is told to nobody any more.
+pub(super) struct Renumbered {
+    pub(super) before: u64,
+    pub(super) number: u64,
+    /// The state that its client has.
+    pub(super) reached: Option<ResumeToken>,
 }
 
 /// The way to the feed.

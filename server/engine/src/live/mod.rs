@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::feed::Feed;
-use self::inbox::Command;
+use self::inbox::{Command, Renumbered};
 use self::queue::{Queue, Queued, Taken};
 use self::start::Started;
 use crate::committer::Committer;
@@ -179,8 +179,17 @@ pub struct LiveConnection {
     id: u64,
     queue: Arc<Queue>,
     engine: Engine,
-    /// The engine's numbers of the listens by the client's.
-    listens: Mutex<HashMap<u64, u64>>,
+    /// By the client's numbers.
+    listens: Mutex<HashMap<u64, Numbered>>,
+}
+
+/// A listen as its connection knows it.
+struct Numbered {
+    /// The engine's number of it, and the first that it had.
+    number: u64,
+    first: u64,
+    /// The state that was taken last; none if there was none, or if a part of a step was taken since.
+    reached: Option<ResumeToken>,
 }
 
 impl LiveConnection {
@@ -231,23 +240,56 @@ impl LiveConnection {
             shared.live.listens.fetch_sub(1, Ordering::Relaxed);
             return Err(EngineError::Closed);
         }
-        listens.insert(listen, number);
+        let numbered = Numbered {
+            number,
+            first: number,
+            reached: None,
+        };
+        listens.insert(listen, numbered);
         Ok(())
     }
 
     /// Ends a listen; nothing more is told of it. One that is not there is fine.
     pub fn unlisten(&self, listen: u64) {
-        if let Some(number) = self.listens.lock().remove(&listen) {
+        if let Some(Numbered { number, .. }) = self.listens.lock().remove(&listen) {
             self.tell(Command::Unlisten { number });
         }
     }
 
     /// Has all listens be somebody else's from now on, or the same one's with other rights: each is told what it takes to
-    /// see what that caller sees.
+    /// see what that caller sees. What waits to be taken, and was found by the rights before, is told to nobody any more.
     pub fn set_caller(&self, caller: &Caller) {
+        let mut listens = self.listens.lock();
+        let count = listens.len() as u64;
+        let mut next = self.engine.live.last_listen.fetch_add(count, Ordering::Relaxed) + 1;
+        let renumber = |numbered: &mut Numbered| {
+            let before = std::mem::replace(&mut numbered.number, next);
+            next += 1;
+            Renumbered {
+                before,
+                number: numbered.number,
+                reached: numbered.reached,
+            }
+        };
+        let listens = listens.values_mut().map(renumber).collect();
         self.tell(Command::SetCaller {
-            connection: self.id,
             caller: caller.clone(),
+            listens,
+        });
+    }
+
+    /// Takes back what was taken but does not reach the client, because the caller's rights turned out to have changed:
+    /// what is left are the ends of listens. To be called before [`LiveConnection::set_caller`].
+    pub fn retract(&self, messages: &mut Vec<LiveMessage>) {
+        let mut listens = self.listens.lock();
+        messages.retain(|message| match message {
+            LiveMessage::Changes(changes) => {
+                if let Some(numbered) = listens.get_mut(&changes.listen) {
+                    numbered.reached = None;
+                }
+                false
+            }
+            LiveMessage::Ended { .. } => true,
         });
     }
 
@@ -261,7 +303,7 @@ impl LiveConnection {
         let ended: Vec<_> = self.listens.lock().drain().collect();
         let mut listens: Vec<_> = ended.iter().map(|(listen, _)| *listen).collect();
         listens.sort_unstable();
-        for (_, number) in ended {
+        for (_, Numbered { number, .. }) in ended {
             self.tell(Command::Unlisten { number });
         }
         listens
@@ -303,20 +345,7 @@ impl LiveConnection {
                 Taken::Closed => return Some(None),
                 Taken::Messages => {
                     let mut listens = self.listens.lock();
-                    let still_wanted = |queued: Queued| {
-                        let (listen, has_ended) = match &queued.message {
-                            LiveMessage::Changes(changes) => (changes.listen, false),
-                            LiveMessage::Ended { listen, .. } => (*listen, true),
-                        };
-                        // Of a listen that the client has ended there is nothing more to tell.
-                        if listens.get(&listen) != Some(&queued.number) {
-                            return None;
-                        }
-                        if has_ended {
-                            listens.remove(&listen);
-                        }
-                        Some(queued.message)
-                    };
+                    let still_wanted = |queued: Queued| is_wanted(&mut listens, queued);
                     let messages: Vec<_> = queued.drain(..).filter_map(still_wanted).collect();
                     if !messages.is_empty() {
                         return Some(Some(messages));
@@ -331,6 +360,28 @@ impl LiveConnection {
             self.queue.close();
         }
     }
+}
+
+/// A message, if its listen is still wanted as it was told.
+fn is_wanted(listens: &mut HashMap<u64, Numbered>, queued: Queued) -> Option<LiveMessage> {
+    match &queued.message {
+        LiveMessage::Changes(changes) => {
+            let numbered = listens.get_mut(&changes.listen)?;
+            if numbered.number != queued.number {
+                return None;
+            }
+            numbered.reached = (!changes.more).then_some(changes.resume);
+        }
+        LiveMessage::Ended { listen, .. } => {
+            let numbered = listens.get(listen)?;
+            // It has ended whoever it was of meanwhile.
+            if !(numbered.first..=numbered.number).contains(&queued.number) {
+                return None;
+            }
+            listens.remove(listen);
+        }
+    }
+    Some(queued.message)
 }
 
 impl Drop for LiveConnection {

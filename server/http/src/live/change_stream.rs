@@ -87,11 +87,14 @@ impl Following {
         };
         tokio::select! {
             biased;
-            () = self.session.disturbed() => self.look().map_or_else(|error| Step::End(Some(error)), |()| Step::Beat),
+            () = self.session.disturbed() => match self.look(self.feed.after()) {
+                Ok(_) => Step::Beat,
+                Err(error) => Step::End(Some(error)),
+            },
             () = ending => Step::End(None),
             _ = self.heartbeat.tick() => Step::Beat,
             parts = self.feed.next() => match parts {
-                Ok(parts) => Step::Parts(parts),
+                Ok(parts) => self.found(parts),
                 Err(EngineError::Closed) => Step::End(None),
                 Err(error) => Step::End(Some(ApiError::of_feed(error))),
             },
@@ -102,8 +105,14 @@ impl Following {
     async fn step_now(&mut self) -> Step {
         tokio::select! {
             biased;
-            () = self.session.disturbed() => self.look().map_or_else(|error| Step::End(Some(error)), |()| Step::Beat),
-            parts = self.feed.now() => parts.map_or_else(|error| Step::End(Some(ApiError::of_feed(error))), Step::Parts),
+            () = self.session.disturbed() => match self.look(self.feed.after()) {
+                Ok(_) => Step::Beat,
+                Err(error) => Step::End(Some(error)),
+            },
+            parts = self.feed.now() => match parts {
+                Ok(parts) => self.found(parts),
+                Err(error) => Step::End(Some(ApiError::of_feed(error))),
+            },
         }
     }
 
@@ -115,17 +124,27 @@ impl Following {
             .is_ok_and(|newest| newest <= self.feed.after())
     }
 
-    /// Looks at the credentials again. Somebody else goes on at the last whole commit, if they may.
-    fn look(&mut self) -> Result<(), ApiError> {
-        if let Some(caller) = self.session.check()? {
-            let after = Some(self.feed.after());
-            self.feed = self
-                .app
-                .engine
-                .follow_changes(caller, &self.sources, after)
-                .map_err(ApiError::of_feed)?;
+    /// What was found in the log, unless the rights to it have ended: it may have been committed after that.
+    fn found(&mut self, parts: Vec<ChangePart>) -> Step {
+        match self.look(self.told) {
+            Ok(false) => Step::Parts(parts),
+            Ok(true) => Step::Beat,
+            Err(error) => Step::End(Some(error)),
         }
-        Ok(())
+    }
+
+    /// Looks at the credentials again. Somebody else goes on after this version, if they may; gives whether it is somebody
+    /// else.
+    fn look(&mut self, after: Version) -> Result<bool, ApiError> {
+        let Some(caller) = self.session.check()? else {
+            return Ok(false);
+        };
+        self.feed = self
+            .app
+            .engine
+            .follow_changes(caller, &self.sources, Some(after))
+            .map_err(ApiError::of_feed)?;
+        Ok(true)
     }
 
     /// Notes what the client is told.

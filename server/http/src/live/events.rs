@@ -45,21 +45,27 @@ pub(crate) async fn events(
 ) -> Result<Response, ApiError> {
     let connection = app.engine.live();
     connection.listen(LISTEN, session.caller(), listen.target, resume)?;
-    let first = match connection.next().await {
-        Some(LiveMessage::Changes(changes)) => {
-            let mut text = Vec::new();
-            event(&changes, &mut text);
-            text
+    let first = loop {
+        let Some(mut messages) = connection.next_batch(1).await else {
+            return Err(ApiError::from(andiron_engine::EngineError::Closed));
+        };
+        session.revise(&connection, &mut messages)?;
+        if !messages.is_empty() {
+            break messages;
         }
-        Some(LiveMessage::Ended { error, .. }) => return Err(error.into()),
-        None => return Err(ApiError::from(andiron_engine::EngineError::Closed)),
     };
-    session.check()?;
+    let mut text = Vec::new();
+    for message in first {
+        match message {
+            LiveMessage::Changes(changes) => event(&changes, &mut text),
+            LiveMessage::Ended { error, .. } => return Err(error.into()),
+        }
+    }
     let mut seed = [0];
     app.engine.fill_random(&mut seed);
     // Clients that lose their connections together come back one after the other.
     let retry = format!("retry: {}\n\n", 1000 + 8 * u32::from(seed[0]));
-    let first = [retry.as_bytes(), &first].concat();
+    let first = [retry.as_bytes(), &text].concat();
     let (sender, receiver) = mpsc::channel(EVENTS_MAX);
     tokio::spawn(async move {
         let sending = Sending {
@@ -117,12 +123,8 @@ async fn tell(
     loop {
         let text = tokio::select! {
             biased;
-            () = session.disturbed() => match session.check() {
-                Ok(None) => continue,
-                Ok(Some(caller)) => {
-                    connection.set_caller(caller);
-                    continue;
-                }
+            () = session.disturbed() => match session.revise(connection, &mut Vec::new()) {
+                Ok(()) => continue,
                 Err(error) => {
                     sending.send(end(&error.into())).await;
                     return;
@@ -135,9 +137,18 @@ async fn tell(
                 b": heartbeat\n\n".to_vec()
             }
             messages = connection.next_batch(WRITE_BYTES) => {
-                let Some(messages) = messages else {
+                let Some(mut messages) = messages else {
                     return;
                 };
+                if session.is_disturbed()
+                    && let Err(error) = session.revise(connection, &mut messages)
+                {
+                    sending.send(end(&error.into())).await;
+                    return;
+                }
+                if messages.is_empty() {
+                    continue;
+                }
                 let mut text = Vec::new();
                 for message in messages {
                     match message {

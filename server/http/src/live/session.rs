@@ -1,13 +1,15 @@
 //! Who listens, for as long as that is so.
 //!
 //! Invariant: nothing is sent after a token has expired or was revoked. The documents that credentials rest on are watched,
-//! and the engine tells of their change before it tells of anything that came with or after it.
+//! and the engine tells of their change before it tells of anything that came with or after it; so who has been told
+//! something asks [`Session::is_disturbed`] before it is sent.
 
 use std::time::Duration;
 
 use andiron_auth::AuthError;
-use andiron_engine::{Caller, DocumentWatch};
+use andiron_engine::{Caller, DocumentWatch, LiveConnection, LiveMessage};
 use andiron_protocol::Timestamp;
+use futures_util::FutureExt as _;
 
 use crate::app::AppRef;
 use crate::caller::{as_reader, is_service_key};
@@ -59,6 +61,26 @@ impl Session {
         Ok((self.caller != before).then_some(&self.caller))
     }
 
+    /// Looks at the credentials of whoever listens on a connection again. What was taken from it and is not sent yet is taken
+    /// back if it was found by rights that have changed.
+    ///
+    /// # Errors
+    /// If they are not in force any more.
+    pub(crate) fn revise(
+        &mut self,
+        connection: &LiveConnection,
+        unsent: &mut Vec<LiveMessage>,
+    ) -> Result<(), AuthError> {
+        let checked = self.check();
+        if !matches!(checked, Ok(None)) {
+            connection.retract(unsent);
+        }
+        if let Some(caller) = checked? {
+            connection.set_caller(caller);
+        }
+        Ok(())
+    }
+
     fn look(&mut self) -> Result<Vec<andiron_protocol::DocumentPath>, AuthError> {
         match &self.credential {
             Credential::None(caller) => {
@@ -86,6 +108,15 @@ impl Session {
 
     pub(crate) fn expires(&self) -> Option<Timestamp> {
         self.expires
+    }
+
+    /// Whether the credentials have to be looked at again, now.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        let has_expired = self
+            .expires
+            .is_some_and(|expires| expires <= self.app.engine.now());
+        let has_changed = self.watch.as_ref().map(|watch| watch.changed().now_or_never());
+        has_expired || has_changed.flatten().is_some()
     }
 
     /// Waits until the credentials have to be looked at again: they expire, or something that they rest on has changed.

@@ -92,7 +92,7 @@ impl Socket {
             };
             tokio::select! {
                 biased;
-                () = disturbed => self.check_session().await?,
+                () = disturbed => self.check_session(&mut Vec::new()).await?,
                 () = ending.as_mut() => return Err(self.farewell()),
                 received = self.socket.receive() => match received {
                     Some(Ok(message)) => self.receive(message).await?,
@@ -122,17 +122,14 @@ impl Socket {
         }
     }
 
-    /// Looks at the credentials again. Where they have ended so do all listens; the socket stays for a fresh `auth`.
-    async fn check_session(&mut self) -> Result<(), End> {
+    /// Looks at the credentials again. Where they have ended so do all listens; the socket stays for a fresh `auth`. See
+    /// [`Session::revise`] for what is unsent.
+    async fn check_session(&mut self, unsent: &mut Vec<LiveMessage>) -> Result<(), End> {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
-        match session.check() {
-            Ok(None) => Ok(()),
-            Ok(Some(caller)) => {
-                self.connection.set_caller(caller);
-                Ok(())
-            }
+        match session.revise(&self.connection, unsent) {
+            Ok(()) => Ok(()),
             Err(error) => {
                 self.session = None;
                 let problem = ApiError::from(error).to_problem();
@@ -201,7 +198,13 @@ impl Socket {
         self.send(frames::authenticated(expires)).await
     }
 
-    async fn tell(&mut self, messages: Vec<LiveMessage>) -> Result<(), End> {
+    async fn tell(&mut self, mut messages: Vec<LiveMessage>) -> Result<(), End> {
+        if self.session.as_ref().is_some_and(Session::is_disturbed) {
+            self.check_session(&mut messages).await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+        }
         let mut frames = Frames::default();
         for message in messages {
             match message {

@@ -43,6 +43,11 @@ impl Feed {
     pub(super) fn wait(&mut self, number: u64, from: From) {
         self.shared.metrics.live_skips.inc();
         self.detach(number);
+        self.await_room(number, from);
+    }
+
+    /// Notes that a listen begins when there is room.
+    pub(super) fn await_room(&mut self, number: u64, from: From) {
         if let Some(listen) = self.listens.get_mut(&number) {
             listen.phase = Phase::Waiting(from);
         }

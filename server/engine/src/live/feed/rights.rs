@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use andiron_protocol::{DocumentPath, Version};
 
+use super::super::inbox::Renumbered;
 use super::super::start::From;
 use super::super::view::{LiveTarget, State, View};
 use super::{Feed, Phase, Shown};
@@ -13,27 +14,47 @@ use crate::rules::RulesInForce;
 use crate::{Caller, EngineError};
 
 impl Feed {
-    /// Has a listen be another caller's, or of the same one with other rights.
-    pub(super) fn set_caller(&mut self, number: u64, caller: &Caller) {
-        let Some(listen) = self.listens.get_mut(&number) else {
+    /// Has a listen be another caller's, or of the same one with other rights. It goes on from what its client has taken:
+    /// what waits for the client was let through by rights that have ended.
+    pub(super) fn set_caller(&mut self, caller: &Caller, renumbered: Renumbered) {
+        let Renumbered {
+            before,
+            number,
+            reached,
+        } = renumbered;
+        let Some(listen) = self.listens.get(&before) else {
+            // It has ended, which its client is still told.
             return;
         };
-        if listen.caller == *caller {
-            return;
-        }
-        listen.caller = caller.clone();
-        match listen.phase {
-            Phase::Attached(_) => {
-                let from = self.detach(number);
-                self.begin(number, from);
+        let has_all = reached.is_some_and(|token| token.version == listen.told);
+        let from = if has_all && self.is_attached(before) {
+            self.detach(before)
+        } else {
+            self.detach(before);
+            From {
+                since: reached.map(|token| (token.version, token.digest)),
+                kept: None,
             }
-            Phase::Beginning => self.begin(number, From::default()),
-            // It begins as that caller's when there is room.
-            Phase::Waiting(_) => {}
+        };
+        let Some(mut listen) = self.listens.remove(&before) else {
+            return;
+        };
+        listen.caller = caller.clone();
+        let is_waiting = matches!(listen.phase, Phase::Waiting(_));
+        if let Some(connection) = self.connections.get_mut(&listen.connection) {
+            connection.listens.retain(|known| *known != before);
+            connection.listens.push(number);
+        }
+        self.listens.insert(number, listen);
+        if is_waiting {
+            self.await_room(number, from);
+        } else {
+            self.begin(number, from);
         }
     }
 
-    /// Judges all listens again if other rules are in force than before.
+    /// Judges all listens again if other rules are in force than before. Those that do not stay where they are begin again
+    /// from the version of the step before.
     pub(super) fn follow_rules(
         &mut self,
         rules: Option<Arc<RulesInForce>>,
