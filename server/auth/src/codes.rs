@@ -47,6 +47,7 @@ pub(crate) enum CodeKind {
     ChangePhone,
     PhoneSignIn,
     PhoneFactor,
+    PhoneStepUp,
 }
 
 impl CodeKind {
@@ -63,7 +64,8 @@ impl CodeKind {
             | Self::OauthState
             | Self::ChangePhone
             | Self::PhoneSignIn
-            | Self::PhoneFactor => 10 * MINUTE,
+            | Self::PhoneFactor
+            | Self::PhoneStepUp => 10 * MINUTE,
             Self::OauthResult => MINUTE,
             Self::SecondFactor
             | Self::PasskeyRegistration
@@ -92,6 +94,7 @@ impl CodeKind {
             Self::ChangePhone => "change-phone",
             Self::PhoneSignIn => "phone-sign-in",
             Self::PhoneFactor => "phone-factor",
+            Self::PhoneStepUp => "phone-step-up",
         }
     }
 }

@@ -38,6 +38,11 @@ fn change_subject(uid: &str, phone: &PhoneNumber) -> String {
     format!("{uid} {phone}")
 }
 
+/// What a code for a session is counted and stored under: it is for the number that the account has now.
+fn step_up_subject(user: &User, phone: &PhoneNumber) -> String {
+    format!("{} {} {phone}", user.uid, session_id(user))
+}
+
 impl Accounts {
     /// Sends a code to a number that is to be the account's. Nobody hears whether another account has it.
     ///
@@ -305,6 +310,40 @@ impl Accounts {
         Ok(())
     }
 
+    /// Sends a code to the account's own number, by which its caller shows within a session that the phone is still at hand.
+    ///
+    /// # Errors
+    /// If the account has no number, somebody acts as it, or there were too many attempts.
+    pub fn request_phone_step_up(&self, user: &User, client: &ClientInfo) -> Result<(), AuthError> {
+        self.begin_text(client)?;
+        Self::check_acts_for_itself(user)?;
+        let account = self.account(&user.uid)?;
+        let phone = PhoneNumber::parse(account.record.phone.as_deref().ok_or_else(no_phone)?)?;
+        let subject = step_up_subject(user, &phone);
+        self.after_answer(move |accounts| async move {
+            let uid = Some(account.uid.as_str());
+            accounts
+                .send_digits(CodeKind::PhoneStepUp, &subject, uid, &phone, "step-up")
+                .await
+        });
+        Ok(())
+    }
+
+    /// The code that was sent for a caller's session, if these are its digits.
+    pub(crate) async fn find_phone_step_up(
+        &self,
+        user: &User,
+        account: &Account,
+        digits: &str,
+    ) -> Result<Option<Record<CodeRecord>>, AuthError> {
+        let Some(phone) = &account.record.phone else {
+            return Ok(None);
+        };
+        let subject = step_up_subject(user, &PhoneNumber::parse(phone)?);
+        self.find_text_digits(CodeKind::PhoneStepUp, &subject, digits)
+            .await
+    }
+
     /// The code that was sent for a ticket, if these are its digits and the phone is a second factor for it.
     pub(crate) async fn find_phone_factor(
         &self,
@@ -313,14 +352,24 @@ impl Accounts {
         shown: &Shown,
         digits: &str,
     ) -> Result<Option<Record<CodeRecord>>, AuthError> {
-        let is_digits = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_digits || !account.factors_after(shown).contains(&"phone") {
+        if !account.factors_after(shown).contains(&"phone") {
             return Ok(None);
         }
-        match self
-            .find_digits(CodeKind::PhoneFactor, ticket.path.id(), digits)
+        self.find_text_digits(CodeKind::PhoneFactor, ticket.path.id(), digits)
             .await
-        {
+    }
+
+    /// The code of these digits, if it is in force. What cannot be one is no guess: it may be a code of something else.
+    async fn find_text_digits(
+        &self,
+        kind: CodeKind,
+        subject: &str,
+        digits: &str,
+    ) -> Result<Option<Record<CodeRecord>>, AuthError> {
+        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(None);
+        }
+        match self.find_digits(kind, subject, digits).await {
             Ok(code) => Ok(Some(code)),
             Err(AuthError::CodeInvalid) => Ok(None),
             Err(error) => Err(error),

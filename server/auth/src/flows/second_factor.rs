@@ -148,10 +148,11 @@ impl Accounts {
         passed
     }
 
-    /// Shows the second factor by a code within a session, which makes way for one that says so.
+    /// Shows a factor by a code within a session, which makes way for one that says so: a second factor, or that the account's
+    /// phone is still at hand, which is one factor more where the phone is a second factor for this session.
     ///
     /// # Errors
-    /// [`AuthError::CodeInvalid`] if the code is not in force, or the account has no second factor;
+    /// [`AuthError::CodeInvalid`] if the code is not in force, or the account has nothing that it could be of;
     /// [`AuthError::TooManyAttempts`].
     pub async fn step_up_by_code(
         &self,
@@ -163,9 +164,22 @@ impl Accounts {
         self.attempts()
             .count_client(Attempt::SignIn, client, rate, self.now())?;
         self.count_factor_attempt(&user.uid)?;
+        let account = self.account(&user.uid)?;
+        let by_phone = self.find_phone_step_up(user, &account, code.trim()).await?;
+        let begun_by = self.session_of(user)?.data.shown();
+        let amr: &[&str] = match by_phone {
+            Some(_) if account.factors_after(&begun_by).contains(&"phone") => &[PHONE_AMR, "mfa"],
+            Some(_) => &[PHONE_AMR],
+            None => &["otp", "mfa"],
+        };
         let passed = self
-            .step_up(user, &["otp", "mfa"], client, |account, _| {
-                self.take_factor(account, code)
+            .step_up(user, amr, client, |account, batch| {
+                let Some(code) = &by_phone else {
+                    return self.take_factor(account, code);
+                };
+                self.check_unused(code)?;
+                batch.consume(code);
+                Ok("phone")
             })
             .await;
         self.after_factor_attempt(&user.uid, &passed, client).await;

@@ -474,7 +474,8 @@ pub(crate) struct PhoneAndCode {
 /// A ticket.
 #[derive(ToSchema)]
 pub(crate) struct TicketOnly {
-    ticket: String,
+    /// Left out by who is signed in and shows the phone once more.
+    ticket: Option<String>,
 }
 
 /// A second factor that is asked for from now on.

@@ -1,4 +1,5 @@
-//! Codes by text message, which a webhook of the test's own gets; the attacks on that.
+//! Codes by text message, which a webhook of the test's own gets; the attacks on that. `auth_phone_factor` has the phone as a second
+//! factor, and shown once more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::server::{Server, quick_accounts};
 
 pub(crate) const SECRET: &str = "shared with the webhook";
 pub(crate) const PHONE: &str = "+14155550123";
-const OTHER: &str = "+4915112345678";
+pub(crate) const OTHER: &str = "+4915112345678";
 
 /// A server that is posted to, and tells what came.
 pub(crate) struct Webhook {
@@ -121,16 +122,16 @@ async fn started_with(options: AuthOptions) -> (Webhook, Server) {
     (webhook, server)
 }
 
-async fn started() -> (Webhook, Server) {
+pub(crate) async fn started() -> (Webhook, Server) {
     started_with(many_texts()).await
 }
 
-fn with_code(phone: &str, code: &str) -> Value {
+pub(crate) fn with_code(phone: &str, code: &str) -> Value {
     json!({"phone": phone, "code": code})
 }
 
 /// Gives an account a number.
-async fn give_phone(webhook: &mut Webhook, server: &Server, person: &Person, phone: &str) {
+pub(crate) async fn give_phone(webhook: &mut Webhook, server: &Server, person: &Person, phone: &str) {
     let asked = person
         .post(server, "phone/change", &json!({"phone": phone}))
         .await;
@@ -270,88 +271,6 @@ async fn a_number_is_confirmed_and_belongs_to_one_account() {
     server.clock.advance(11 * 60);
     let late = new.post(&server, "phone/change", &json!({"phone": PHONE})).await;
     assert_eq!(late.code(), "permission-denied", "it takes a recent sign-in");
-}
-
-#[tokio::test]
-async fn a_phone_is_a_second_factor_and_not_both() {
-    let (mut webhook, server) = started().await;
-    let ada = Person::sign_up(&server, "ada@example.org").await;
-    let none = ada.post(&server, "mfa/phone/enable", &json!({})).await;
-    assert_eq!(none.code(), "failed-precondition", "there is no number");
-    give_phone(&mut webhook, &server, &ada, PHONE).await;
-    let enabled = ada.post(&server, "mfa/phone/enable", &json!({})).await;
-    assert_eq!(enabled.status, 200, "{}", enabled.text());
-    assert_described("EnabledFactor", &enabled.json());
-    let recovery = enabled.json()["recoveryCodes"][0].clone();
-    let due = async || {
-        let due = sign_in(&server, "ada@example.org", PASSWORD).await.json();
-        assert_eq!(due["mfa"]["factors"], json!(["phone", "recovery"]), "{due}");
-        due["mfa"]["ticket"].as_str().unwrap().to_owned()
-    };
-    let ticket = due().await;
-    let asked = post(&server, "mfa/phone/send", &json!({"ticket": ticket})).await;
-    assert_eq!(asked.status, 202, "{}", asked.text());
-    let code = webhook.code(PHONE, "second-factor").await;
-    let another = due().await;
-    let of_another = post(&server, "mfa/verify", &json!({"ticket": another, "code": code})).await;
-    assert_eq!(
-        of_another.code(),
-        "failed-precondition",
-        "a code is for one ticket"
-    );
-    let body = json!({"ticket": ticket, "code": code});
-    let statuses = join((0..50).map(|_| post(&server, "mfa/verify", &body)).collect()).await;
-    assert_eq!(
-        statuses.iter().filter(|status| **status == 200).count(),
-        1,
-        "{statuses:?}"
-    );
-    let ticket = due().await;
-    post(&server, "mfa/phone/send", &json!({"ticket": ticket})).await;
-    let code = webhook.code(PHONE, "second-factor").await;
-    let signed_in = Person::of(&post(&server, "mfa/verify", &json!({"ticket": ticket, "code": code})).await);
-    assert_eq!(signed_in.claims()["amr"], json!(["pwd", "sms", "mfa"]));
-
-    // Who signs in by the phone has to show something else.
-    post(&server, "phone/code", &json!({"phone": PHONE})).await;
-    let code = webhook.code(PHONE, "sign-in").await;
-    let by_phone = post(&server, "phone/code/confirm", &with_code(PHONE, &code))
-        .await
-        .json();
-    assert_eq!(by_phone["mfa"]["factors"], json!(["recovery"]), "{by_phone}");
-    let ticket = &by_phone["mfa"]["ticket"];
-    let again = post(&server, "mfa/phone/send", &json!({"ticket": ticket})).await;
-    assert_eq!(again.code(), "failed-precondition");
-    Person::of(
-        &post(
-            &server,
-            "mfa/verify",
-            &json!({"ticket": ticket, "code": recovery}),
-        )
-        .await,
-    );
-
-    // A session by one factor changes none.
-    let minted = admin(&server, "POST", "custom-tokens", &json!({"uid": ada.uid}))
-        .await
-        .json();
-    let weak = Person::of(&post(&server, "custom", &json!({"token": minted["token"]})).await);
-    for path in ["mfa/phone/disable", "mfa/phone/enable"] {
-        assert_eq!(
-            weak.post(&server, path, &json!({})).await.code(),
-            "permission-denied",
-            "{path}"
-        );
-    }
-    let change = weak.post(&server, "phone/change", &json!({"phone": OTHER})).await;
-    assert_eq!(change.code(), "permission-denied");
-    let off = signed_in.post(&server, "mfa/phone/disable", &json!({})).await;
-    assert_eq!(off.status, 204, "{}", off.text());
-    Person::sign_in(&server, "ada@example.org", PASSWORD).await;
-    let events = events(&server, &ada.uid).await;
-    for event in ["factor-added", "factor-removed", "second-factor-refused"] {
-        assert!(events.contains(&event.to_owned()), "{events:?}");
-    }
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod auth_passkeys;
 mod auth_passkeys_browser;
 mod auth_password;
 mod auth_phone;
+mod auth_phone_factor;
 mod auth_rules;
 mod auth_session;
 mod auth_sign_up;

@@ -185,7 +185,8 @@ pub(crate) async fn disable_factor(
 
 /// Ask for a text message with a code of the second factor
 ///
-/// With the ticket that the first factor gave; `mfa/verify` takes the code.
+/// With the ticket that the first factor gave; or, by who is signed in, without one: to show within the session that the account's
+/// phone is still at hand. `mfa/verify` takes the code.
 #[utoipa::path(
     post,
     path = "/api/v1/auth/mfa/phone/send",
@@ -194,13 +195,22 @@ pub(crate) async fn disable_factor(
     request_body(content = schemas::TicketOnly, example = json!({"ticket": "0f343b0931126a20f133d67c2b018a3bc7Q…"})),
     responses((status = 202, description = "A code is on its way", body = schemas::Nothing))
 )]
-pub(crate) async fn send_factor(State(app): State<AppRef>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn send_factor(
+    State(app): State<AppRef>,
+    CallerOf(caller): CallerOf,
+    request: Request,
+) -> Result<Response, ApiError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
-        ticket: String,
+        ticket: Option<String>,
     }
     let (body, client) = read_body::<Body>(&app, request).await?;
-    app.accounts.request_phone_factor(&body.ticket, &client).await?;
+    match &body.ticket {
+        Some(ticket) => app.accounts.request_phone_factor(ticket, &client).await?,
+        None => app
+            .accounts
+            .request_phone_step_up(account_of(&caller)?, &client)?,
+    }
     Ok(accepted())
 }
