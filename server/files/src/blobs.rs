@@ -277,7 +277,7 @@ impl Blobs {
     }
 
     /// Calls for every key and note, with the microseconds since 1970 at which it was written.
-    pub(crate) fn keys(&self) -> BoxStream<'static, Result<(String, i64), FilesError>> {
+    pub fn keys(&self) -> BoxStream<'static, Result<(String, i64), FilesError>> {
         let prefix = Some(&self.0.prefix).filter(|prefix| !prefix.as_ref().is_empty());
         self.objects()
             .list(prefix)

@@ -11,6 +11,7 @@ use andiron_protocol::{
 };
 
 use crate::resumable::Turns;
+use crate::usage::Accounting;
 use crate::variants::VariantWork;
 use crate::{Blobs, ByteStream, ContentType, FileName, FileRecord, FilesError, FilesOptions};
 
@@ -226,7 +227,10 @@ impl Files {
                 },
                 key_write(&before.record.key, name, Some(self.engine().now()))?,
             ];
-            writes.extend(self.account_for([&before.record], [])?);
+            writes.extend(self.account_for(&Accounting {
+                going: vec![&before.record],
+                ..Accounting::default()
+            })?);
             let body = CommitBody {
                 writes,
                 ..CommitBody::default()

@@ -6,6 +6,9 @@
 //! and judges them, and the commit that publishes the file is the one that moves the offset to the end. Hence an upload that
 //! is told to be complete is a file that is there.
 //!
+//! What an upload is to bring is reserved when it says so, by the commit that begins it or goes on with it, and given back by
+//! the commit that publishes or removes it.
+//!
 //! Only its maker and administrators may go on with an upload; to everybody else it does not exist. Parts of uploads that
 //! nobody goes on with are removed, by [`Files::collect_garbage`].
 
@@ -25,11 +28,14 @@ use std::collections::BTreeSet;
 
 use andiron_engine::{Caller, StoredDocument};
 use andiron_protocol::{
-    CommitBody, FieldRef, Filter, Operator, Precondition, Query, Source, Timestamp, Value, Version, Write,
-    WriteKind, data_from_json,
+    CommitBody, FieldPath, FieldRef, Filter, Operator, Precondition, Query, Source, Timestamp, Value,
+    Version, Write, WriteKind, data_from_json,
 };
 
+use crate::files::{ATTEMPTS_MAX, is_conflict};
 use crate::links::account_of;
+use crate::upload::is_about;
+use crate::usage::{Accounting, Reservation};
 use crate::{Files, FilesError, Published, UploadRequest};
 use record::UploadRecord;
 
@@ -69,6 +75,38 @@ pub struct ResumableUpload {
     pub published: Option<Published>,
 }
 
+/// Where the room of an upload comes from.
+#[derive(Clone, Copy)]
+enum Room<'r> {
+    /// It is kept for it from now on.
+    OfItsOwn,
+    /// Others have kept it, and give it when the file is there.
+    Given(&'r [Reservation]),
+}
+
+/// What partial uploads give to the file that they become part of.
+#[derive(Default)]
+struct Given {
+    rooms: Vec<Reservation>,
+    /// The writes that say so: each upload gives its room once.
+    writes: Vec<Write>,
+}
+
+impl Given {
+    fn add(&mut self, record: &UploadRecord, version: Version) -> Result<(), FilesError> {
+        self.rooms.push(record.room(record.reserved));
+        self.writes.push(Write {
+            path: record.id.document()?,
+            kind: WriteKind::Update {
+                fields: vec![("reserved".parse::<FieldPath>()?, Value::Integer(0))],
+                transforms: Vec::new(),
+            },
+            precondition: Precondition::Version(version),
+        });
+        Ok(())
+    }
+}
+
 impl Files {
     /// Begins an upload, if the rules let the caller make a file as it is declared. One of no bytes is published at once.
     ///
@@ -80,7 +118,7 @@ impl Files {
         request: ResumableRequest,
     ) -> Result<ResumableUpload, FilesError> {
         let is_empty = request.upload.size == Some(0) && !request.is_partial;
-        let (record, version) = self.create_record(caller, request).await?;
+        let (record, version) = self.create_record(caller, request, Room::OfItsOwn).await?;
         if !is_empty {
             return Ok(record.to_upload(None));
         }
@@ -118,22 +156,26 @@ impl Files {
             turns.push(self.turns().take(id).await?);
         }
         let mut parts = Vec::new();
+        let mut given = Given::default();
         let mut size = 0;
         for id in partial {
-            let (record, _) = self.find_upload(caller, id)?;
+            let (record, version) = self.find_upload(caller, id)?;
             let is_complete = record.is_partial && record.size == Some(record.offset);
             if !is_complete || record.name != request.upload.name {
                 return Err(FilesError::NotPartial(id.to_string()));
             }
             size += record.offset;
+            given.add(&record, version)?;
             parts.extend(self.parts_of(id).await?);
         }
         request.upload.size = Some(size);
         request.is_partial = false;
-        let (record, version) = self.create_record(caller, request).await?;
+        let (record, version) = self
+            .create_record(caller, request, Room::Given(&given.rooms))
+            .await?;
         let turn = self.turns().take(&record.id).await?;
         let continuation = Continuation::new(self, caller, record, version, turn, None)?;
-        let progress = continuation.finish_of(parts).await?;
+        let progress = continuation.finish_of(parts, given).await?;
         for id in partial {
             // The file is there; what cannot be removed now is removed when it expires.
             if let Err(error) = self.remove_upload(id).await {
@@ -168,7 +210,7 @@ impl Files {
     ) -> Result<Continuation, FilesError> {
         let _ = self.find_upload(caller, id)?;
         let turn = self.turns().take(id).await?;
-        let (mut record, version) = self.find_upload(caller, id)?;
+        let (mut record, mut version) = self.find_upload(caller, id)?;
         if record.offset != offset {
             return Err(FilesError::OtherOffset {
                 offset: record.offset,
@@ -182,6 +224,9 @@ impl Files {
         }
         let bounds = self.bounds(None, &record.name, None)?;
         bounds.check_size(record.size.unwrap_or_default())?;
+        if record.needed() > record.reserved {
+            version = self.reserve(&mut record, version).await?;
+        }
         Continuation::new(self, caller, record, version, turn, checksum)
     }
 
@@ -200,19 +245,32 @@ impl Files {
         &self,
         caller: &Caller,
         mut request: ResumableRequest,
+        room: Room<'_>,
     ) -> Result<(UploadRecord, Version), FilesError> {
-        let bounds = self.bounds(account_of(caller), &request.upload.name, None)?;
+        let mut bounds = self.bounds(account_of(caller), &request.upload.name, None)?;
+        if let Room::Given(rooms) = room {
+            bounds.reserved = rooms.to_vec();
+        }
         let before = self.admit(caller, &mut request.upload, &bounds)?;
         if !caller.is_admin() {
             self.check_unfinished(caller).await?;
         }
         let mut random = [0; 16];
         self.engine().fill_random(&mut random);
-        let record = UploadRecord {
+        // The parts of a file come beside what is there, until they are put together.
+        let replaces = if request.is_partial {
+            0
+        } else {
+            bounds.in_place_of(before.as_ref())
+        };
+        let mut record = UploadRecord {
             id: UploadId::new(&self.engine().generate_id(), random),
             owner: caller.identity(),
             offset: 0,
             parts: 0,
+            account: bounds.account,
+            reserved: 0,
+            replaces,
             is_partial: request.is_partial,
             is_done: false,
             note: request.note,
@@ -225,35 +283,81 @@ impl Files {
             digests: request.upload.digests,
             expires: self.upload_expires(),
         };
+        if let Room::OfItsOwn = room {
+            record.reserved = record.needed();
+        }
         let write = Write {
             path: record.id.document()?,
             kind: WriteKind::Create(record.to_map().into()),
             precondition: Precondition::None,
         };
-        let body = CommitBody {
-            writes: vec![write],
-            ..CommitBody::default()
+        let room = record.room(record.reserved);
+        let accounting = Accounting {
+            reserved: Some(&room),
+            ..Accounting::default()
         };
-        let committed = self.engine().commit(&Caller::System, body, None).await?;
-        Ok((record, committed.version))
+        let version = self.commit_accounted(vec![write], &accounting).await?;
+        Ok((record, version))
+    }
+
+    /// Commits writes together with what they do to the figures. If others change those, tries again; if one of the writes
+    /// cannot be made, does not.
+    async fn commit_accounted(
+        &self,
+        writes: Vec<Write>,
+        accounting: &Accounting<'_>,
+    ) -> Result<Version, FilesError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let mut all = writes.clone();
+            all.extend(self.account_for(accounting)?);
+            let body = CommitBody {
+                writes: all,
+                ..CommitBody::default()
+            };
+            match self.engine().commit(&Caller::System, body, None).await {
+                Ok(committed) => return Ok(committed.version),
+                Err(error) if is_conflict(&error) && !is_about(&error, &writes) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(FilesError::Contended)
+    }
+
+    /// Keeps room for an upload that tells its size only now.
+    async fn reserve(&self, record: &mut UploadRecord, version: Version) -> Result<Version, FilesError> {
+        let more = record.room(record.needed() - record.reserved);
+        record.reserved = record.needed();
+        let write = Write {
+            path: record.id.document()?,
+            kind: WriteKind::Set(record.to_map().into()),
+            precondition: Precondition::Version(version),
+        };
+        let accounting = Accounting {
+            reserved: Some(&more),
+            ..Accounting::default()
+        };
+        self.commit_accounted(vec![write], &accounting).await
+    }
+
+    fn read_upload(&self, id: &UploadId) -> Result<Option<(UploadRecord, Version)>, FilesError> {
+        let Some(document) = self.engine().get(&Caller::System, &id.document()?)? else {
+            return Ok(None);
+        };
+        let map = data_from_json(document.data.as_bytes())
+            .map_err(|error| FilesError::Internal(format!("the upload `{id}` cannot be read: {error}")))?;
+        Ok(Some((UploadRecord::from_map(&map, id)?, document.version)))
     }
 
     /// The upload of this id, if it is the caller's to go on with.
     fn find_upload(&self, caller: &Caller, id: &UploadId) -> Result<(UploadRecord, Version), FilesError> {
-        let document = self.engine().get(&Caller::System, &id.document()?)?;
-        let Some(document) = document else {
-            return Err(FilesError::NoSuchUpload);
-        };
-        let map = data_from_json(document.data.as_bytes())
-            .map_err(|error| FilesError::Internal(format!("the upload `{id}` cannot be read: {error}")))?;
-        let record = UploadRecord::from_map(&map, id)?;
+        let (record, version) = self.read_upload(id)?.ok_or(FilesError::NoSuchUpload)?;
         if record.owner != caller.identity() && !caller.is_admin() {
             return Err(FilesError::NoSuchUpload);
         }
         if record.expires <= self.engine().now() {
             return Err(FilesError::UploadExpired);
         }
-        Ok((record, document.version))
+        Ok((record, version))
     }
 
     async fn check_unfinished(&self, caller: &Caller) -> Result<(), FilesError> {

@@ -8,6 +8,7 @@ use andiron_protocol::{CommitBody, InputError, Precondition, Write, WriteKind};
 use crate::files::{ATTEMPTS_MAX, is_conflict, key_write};
 use crate::links::account_of;
 use crate::upload::{Bounds, judge_arrived};
+use crate::usage::Accounting;
 use crate::{FileName, Files, FilesError, Guard, Published, StoredFile};
 
 /// Files that are deleted by one request.
@@ -87,7 +88,11 @@ impl Files {
             writes.push(key_write(&record.key, to, None)?);
             let going = before.iter().map(|file| &file.record);
             let going = going.chain((transfer == Transfer::Move).then_some(&source.record));
-            writes.extend(self.account_for(going, [&record])?);
+            writes.extend(self.account_for(&Accounting {
+                going: going.collect(),
+                coming: vec![&record],
+                ..Accounting::default()
+            })?);
             match self.commit(&record, before.as_ref(), permit, writes).await {
                 Ok(version) => {
                     return Ok(Published {
@@ -138,7 +143,10 @@ impl Files {
                 });
                 writes.push(key_write(&file.record.key, name, Some(self.engine().now()))?);
             }
-            writes.extend(self.account_for(found.iter().map(|file| &file.record), [])?);
+            writes.extend(self.account_for(&Accounting {
+                going: found.iter().map(|file| &file.record).collect(),
+                ..Accounting::default()
+            })?);
             let body = CommitBody {
                 writes,
                 ..CommitBody::default()

@@ -12,6 +12,7 @@ use crate::content_type::sniff;
 use crate::files::{ATTEMPTS_MAX, Guard, Published, StoredFile, is_conflict, key_write};
 use crate::links::account_of;
 use crate::record::settings_map;
+use crate::usage::{Accounting, Reservation};
 use crate::{
     ContentType, FileName, FileRecord, FileSettings, Files, FilesError, LinkGrant, LinkMethod, SNIFFED_BYTES,
 };
@@ -78,9 +79,18 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: u64,
     /// The type that a link is bound to.
     pub(crate) content_type: Option<ContentType>,
+    /// Room that it has already, and gives back when it is there.
+    pub(crate) reserved: Vec<Reservation>,
 }
 
 impl Bounds {
+    /// Bytes of the file before that count to the same account, and go when this one comes.
+    pub(crate) fn in_place_of(&self, before: Option<&StoredFile>) -> u64 {
+        before
+            .filter(|before| before.record.account == self.account)
+            .map_or(0, |before| before.record.size)
+    }
+
     pub(crate) fn check_size(&self, size: u64) -> Result<(), FilesError> {
         if size > self.bytes_max {
             return Err(FilesError::TooLarge {
@@ -133,6 +143,19 @@ impl Files {
         Ok(self.upload(caller, request, bounds))
     }
 
+    /// The same of one whose room has been kept for it.
+    pub(crate) fn begin_reserved_upload(
+        &self,
+        caller: &Caller,
+        mut request: UploadRequest,
+        reserved: Vec<Reservation>,
+    ) -> Result<Upload, FilesError> {
+        let mut bounds = self.bounds(account_of(caller), &request.name, None)?;
+        bounds.reserved = reserved;
+        let _ = self.admit(caller, &mut request, &bounds)?;
+        Ok(self.upload(caller, request, bounds))
+    }
+
     /// Begins an upload that a link grants. The rules have been asked when it was minted.
     ///
     /// # Errors
@@ -181,6 +204,7 @@ impl Files {
             account,
             bytes_max: limits.fold(self.options().file_bytes_max, u64::min),
             content_type: None,
+            reserved: Vec::new(),
         })
     }
 
@@ -219,11 +243,14 @@ impl Files {
         }
         if let Some(size) = request.size {
             bounds.check_size(size)?;
-            let in_place_of = before
-                .as_ref()
-                .filter(|before| before.record.account == bounds.account);
-            let more = size.saturating_sub(in_place_of.map_or(0, |before| before.record.size));
-            self.check_room(bucket, &settings, bounds.account.as_deref(), more)?;
+            let more = size.saturating_sub(bounds.in_place_of(before.as_ref()));
+            self.check_room(
+                bucket,
+                &settings,
+                bounds.account.as_deref(),
+                more,
+                &bounds.reserved,
+            )?;
         }
         Ok(before)
     }
@@ -287,7 +314,7 @@ impl Upload {
             name: request.name,
             size: hashes.size,
             content_type: ContentType::resolve(request.content_type.as_ref(), sniffed),
-            account: bounds.account,
+            account: bounds.account.clone(),
             settings: request.settings,
             generation: 0,
             metageneration: 1,
@@ -301,7 +328,8 @@ impl Upload {
         };
         if bounds
             .content_type
-            .is_some_and(|bound| bound != record.content_type)
+            .as_ref()
+            .is_some_and(|bound| *bound != record.content_type)
         {
             return Err(FilesError::NotAsDeclared { what: "type" });
         }
@@ -313,7 +341,7 @@ impl Upload {
         let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
         writer.finish().await?;
         let key = record.key.clone();
-        let published = publish(&files, &caller, record, &request.guard, &others).await;
+        let published = publish(&files, &caller, record, &request.guard, &bounds.reserved, &others).await;
         // After a failure of the store nobody knows what it has: then the bytes stay, and are collected if need be.
         if let Err(error) = &published
             && !matches!(error, FilesError::Engine(error) if !is_refusal(error))
@@ -336,6 +364,7 @@ async fn publish(
     caller: &Caller,
     mut record: FileRecord,
     guard: &Guard,
+    reserved: &[Reservation],
     others: &[Write],
 ) -> Result<Published, FilesError> {
     for _ in 0..ATTEMPTS_MAX {
@@ -353,7 +382,12 @@ async fn publish(
         if let Some(before) = &before {
             writes.push(key_write(&before.record.key, &record.name, Some(now))?);
         }
-        writes.extend(files.account_for(before.as_ref().map(|before| &before.record), [&record])?);
+        writes.extend(files.account_for(&Accounting {
+            going: before.iter().map(|before| &before.record).collect(),
+            coming: vec![&record],
+            released: reserved,
+            reserved: None,
+        })?);
         writes.extend(others.iter().cloned());
         match files.commit(&record, before.as_ref(), permit, writes).await {
             Ok(version) => {
@@ -370,7 +404,7 @@ async fn publish(
 }
 
 /// Whether it is one of these writes that could not be made: trying again would not help.
-fn is_about(error: &andiron_engine::EngineError, writes: &[Write]) -> bool {
+pub(crate) fn is_about(error: &andiron_engine::EngineError, writes: &[Write]) -> bool {
     error
         .path()
         .is_some_and(|path| writes.iter().any(|write| write.path == *path))

@@ -1,7 +1,7 @@
 //! How many bytes there are, of buckets and of accounts, and that they are not more than there may be.
 //!
 //! The figures lie in documents that are changed by the very commits that publish and delete files, so they are exact at
-//! every version. Where there is a limit, the commit rests on the figure that it was compared with: of many who upload at
+//! every version. What an unfinished upload has said to bring is *reserved* from its beginning to its end. Where there is a limit, the commit rests on the figure that it was compared with: of many who upload at
 //! once nobody gets past it, and who is overtaken compares again.
 
 use andiron_engine::{Caller, StoredDocument};
@@ -23,6 +23,37 @@ pub struct Usage {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes that unfinished uploads are going to bring, as far as they have said so.
+    pub reserved: u64,
+}
+
+impl Usage {
+    /// Bytes for which there is no room any more.
+    fn taken(&self) -> u64 {
+        self.bytes.saturating_add(self.reserved)
+    }
+}
+
+/// Room that an unfinished upload has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reservation {
+    pub(crate) bucket: BucketName,
+    /// The account that began it.
+    pub(crate) account: Option<String>,
+    pub(crate) bytes: u64,
+}
+
+/// What a commit changes of what there is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accounting<'a> {
+    /// Files that go.
+    pub(crate) going: Vec<&'a FileRecord>,
+    /// Files that come.
+    pub(crate) coming: Vec<&'a FileRecord>,
+    /// Room that is given back.
+    pub(crate) released: &'a [Reservation],
+    /// Room that is taken.
+    pub(crate) reserved: Option<&'a Reservation>,
 }
 
 /// What a figure is of.
@@ -48,6 +79,17 @@ impl Scope {
         })
     }
 
+    /// Whether room of an upload is in it.
+    fn holds(&self, room: &Reservation) -> bool {
+        match self {
+            Self::Bucket(bucket) => *bucket == room.bucket,
+            Self::AccountInBucket(bucket, uid) => {
+                *bucket == room.bucket && room.account.as_ref() == Some(uid)
+            }
+            Self::Account(uid) => room.account.as_ref() == Some(uid),
+        }
+    }
+
     /// The error that there is no more room in it.
     fn is_full(&self, bytes_max: u64) -> FilesError {
         let of = match self {
@@ -64,6 +106,7 @@ struct Change {
     scope: Scope,
     files: i64,
     bytes: i64,
+    reserved: i64,
     limit: Option<u64>,
 }
 
@@ -76,35 +119,41 @@ impl Files {
         Ok(self.usage(&Scope::Bucket(bucket.clone()).document()?)?.0)
     }
 
-    /// The writes that account for files that go and files that come, if there is room for those.
+    /// The writes that account for what a commit does, if there is room for it.
     ///
     /// # Errors
     /// [`FilesError::QuotaExceeded`].
-    pub(crate) fn account_for<'r>(
-        &self,
-        going: impl IntoIterator<Item = &'r FileRecord>,
-        coming: impl IntoIterator<Item = &'r FileRecord>,
-    ) -> Result<Vec<Write>, FilesError> {
+    pub(crate) fn account_for(&self, accounting: &Accounting<'_>) -> Result<Vec<Write>, FilesError> {
         let mut changes = Vec::new();
-        for record in going {
-            self.count(&mut changes, record, -1)?;
+        for (records, sign) in [(&accounting.going, -1), (&accounting.coming, 1)] {
+            for record in records {
+                let (bucket, account) = (record.name.bucket(), record.account.as_deref());
+                self.count(&mut changes, bucket, account, |change| {
+                    change.files += sign;
+                    change.bytes += sign * signed(record.size);
+                })?;
+            }
         }
-        for record in coming {
-            self.count(&mut changes, record, 1)?;
+        let released = accounting.released.iter().map(|room| (room, -1));
+        for (room, sign) in released.chain(accounting.reserved.map(|room| (room, 1))) {
+            self.count(&mut changes, &room.bucket, room.account.as_deref(), |change| {
+                change.reserved += sign * signed(room.bytes);
+            })?;
         }
         let mut writes = Vec::new();
         for change in changes {
-            if change.files == 0 && change.bytes == 0 {
+            if change.files == 0 && change.bytes == 0 && change.reserved == 0 {
                 continue;
             }
+            let more = change.bytes.saturating_add(change.reserved);
             let path = change.scope.document()?;
             let mut precondition = Precondition::None;
             // What becomes less is never too much.
             if let Some(bytes_max) = change.limit
-                && change.bytes > 0
+                && more > 0
             {
                 let (usage, version) = self.usage(&path)?;
-                if usage.bytes.saturating_add(change.bytes.unsigned_abs()) > bytes_max {
+                if usage.taken().saturating_add(more.unsigned_abs()) > bytes_max {
                     return Err(change.scope.is_full(bytes_max));
                 }
                 precondition = match version {
@@ -116,6 +165,7 @@ impl Files {
             let transforms = vec![
                 ("files".parse::<FieldPath>()?, by(change.files)),
                 ("bytes".parse::<FieldPath>()?, by(change.bytes)),
+                ("reserved".parse::<FieldPath>()?, by(change.reserved)),
             ];
             writes.push(Write {
                 path,
@@ -129,7 +179,8 @@ impl Files {
         Ok(writes)
     }
 
-    /// Whether this many bytes more have room now, for an upload that is about to begin: it need not begin otherwise.
+    /// Whether this many bytes more have room now, for an upload that is about to begin: it need not begin otherwise. Its
+    /// own reservations are not in its way.
     ///
     /// # Errors
     /// [`FilesError::QuotaExceeded`].
@@ -139,34 +190,41 @@ impl Files {
         settings: &BucketSettings,
         account: Option<&str>,
         bytes: u64,
+        own: &[Reservation],
     ) -> Result<(), FilesError> {
         for (scope, limit) in self.limits(bucket, settings, account) {
             let Some(bytes_max) = limit else { continue };
             let (usage, _) = self.usage(&scope.document()?)?;
-            if usage.bytes.saturating_add(bytes) > bytes_max {
+            let own = own.iter().filter(|room| scope.holds(room));
+            let own: u64 = own.map(|room| room.bytes).sum();
+            if usage.taken().saturating_sub(own).saturating_add(bytes) > bytes_max {
                 return Err(scope.is_full(bytes_max));
             }
         }
         Ok(())
     }
 
-    fn count(&self, changes: &mut Vec<Change>, record: &FileRecord, sign: i64) -> Result<(), FilesError> {
-        let bucket = record.name.bucket();
+    fn count(
+        &self,
+        changes: &mut Vec<Change>,
+        bucket: &BucketName,
+        account: Option<&str>,
+        apply: impl Fn(&mut Change),
+    ) -> Result<(), FilesError> {
         let settings = self.bucket(bucket)?;
-        let bytes = sign * i64::try_from(record.size).unwrap_or(i64::MAX);
-        for (scope, limit) in self.limits(bucket, &settings, record.account.as_deref()) {
-            match changes.iter_mut().find(|change| change.scope == scope) {
-                Some(change) => {
-                    change.files += sign;
-                    change.bytes += bytes;
-                }
-                None => changes.push(Change {
+        for (scope, limit) in self.limits(bucket, &settings, account) {
+            let known = changes.iter().position(|change| change.scope == scope);
+            let place = known.unwrap_or_else(|| {
+                changes.push(Change {
                     scope,
-                    files: sign,
-                    bytes,
+                    files: 0,
+                    bytes: 0,
+                    reserved: 0,
                     limit,
-                }),
-            }
+                });
+                changes.len() - 1
+            });
+            apply(&mut changes[place]);
         }
         Ok(())
     }
@@ -198,7 +256,13 @@ impl Files {
         let usage = Usage {
             files: fields.needed_count("files")?,
             bytes: fields.needed_count("bytes")?,
+            reserved: fields.count("reserved").unwrap_or_default(),
         };
         Ok((usage, Some(document.version)))
     }
+}
+
+/// A number of bytes as documents have numbers.
+pub(crate) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

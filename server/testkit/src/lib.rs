@@ -12,9 +12,11 @@ mod fixtures;
 mod process;
 mod scenario;
 mod server;
+mod store_server;
 
 pub use api::{Answer, Api};
 pub use fixtures::{MOVIES_COUNT, movies, movies_file};
 pub use process::{Output, ServerProcess, run, run_with};
 pub use scenario::{Scenario, check};
 pub use server::TestServer;
+pub use store_server::StoreServer;

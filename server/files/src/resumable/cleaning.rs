@@ -7,6 +7,8 @@ use andiron_protocol::{
 };
 
 use super::record::{Part, UPLOADS, UploadId};
+use crate::files::{ATTEMPTS_MAX, is_conflict};
+use crate::usage::Accounting;
 use crate::{Files, FilesError};
 
 /// Documents that are read or removed at once.
@@ -33,7 +35,28 @@ impl Files {
     /// Removes an upload and its parts. A crash in between leaves the rest to the next time.
     pub(super) async fn remove_upload(&self, id: &UploadId) -> Result<(), FilesError> {
         self.remove_parts(id).await?;
-        self.delete_documents([id.document()?]).await
+        for _ in 0..ATTEMPTS_MAX {
+            let Some((record, version)) = self.read_upload(id)? else {
+                return Ok(());
+            };
+            let delete = Write {
+                path: id.document()?,
+                kind: WriteKind::Delete,
+                precondition: Precondition::Version(version),
+            };
+            let released = [record.room(record.reserved)];
+            let accounting = Accounting {
+                released: &released,
+                ..Accounting::default()
+            };
+            match self.commit_accounted(vec![delete], &accounting).await {
+                Ok(_) => return Ok(()),
+                // Somebody got on with it, or has removed it.
+                Err(FilesError::Engine(error)) if is_conflict(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(FilesError::Contended)
     }
 
     /// Removes the parts of an upload, which are of no more use.

@@ -1,14 +1,15 @@
 //! One request's worth of an upload.
 
 use andiron_engine::Caller;
-use andiron_protocol::{CommitBody, FieldPath, InputError, Precondition, Value, Version, Write, WriteKind};
+use andiron_protocol::{FieldPath, InputError, Precondition, Value, Version, Write, WriteKind};
 
 use super::checksum::Checking;
-use super::record::{Part, UploadRecord, signed};
+use super::record::{Part, UploadRecord};
 use super::turns::Turn;
-use super::{Checksum, PART_BYTES_MAX, PARTS_MAX, ResumableUpload};
+use super::{Checksum, Given, PART_BYTES_MAX, PARTS_MAX, ResumableUpload};
 use crate::blobs::BlobWriter;
 use crate::upload::Bounds;
+use crate::usage::{Accounting, signed};
 use crate::{Files, FilesError, Published};
 
 /// Parts that are taken into an upload by one commit.
@@ -134,7 +135,7 @@ impl Continuation {
             return self.keep().await;
         }
         let parts = self.files.parts_of(&self.record.id).await?;
-        self.finish_of(parts).await
+        self.finish_of(parts, Given::default()).await
     }
 
     /// Keeps what has come although there is no more of it: its connection is lost, or another has taken its place. What
@@ -155,11 +156,15 @@ impl Continuation {
     }
 
     /// Publishes the file of these parts and of what has come now. It goes on if nobody waits for it any more.
-    pub(super) async fn finish_of(mut self, mut parts: Vec<Part>) -> Result<Progress, FilesError> {
+    pub(super) async fn finish_of(
+        mut self,
+        mut parts: Vec<Part>,
+        given: Given,
+    ) -> Result<Progress, FilesError> {
         self.end_part().await?;
         parts.append(&mut self.waiting.clone());
         let ending = tokio::spawn(async move {
-            let published = self.publish(parts).await;
+            let published = self.publish(parts, given).await;
             match published {
                 Ok(published) => {
                     self.record.offset = self.came;
@@ -182,19 +187,23 @@ impl Continuation {
             .map_err(|error| FilesError::Internal(format!("an upload was not completed: {error}")))?
     }
 
-    async fn publish(&mut self, parts: Vec<Part>) -> Result<Published, FilesError> {
+    async fn publish(&mut self, parts: Vec<Part>, given: Given) -> Result<Published, FilesError> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         self.record.size = Some(size);
         self.came = size;
-        let mut upload = self.files.begin_upload(&self.caller, self.record.to_request())?;
+        let mut rooms = given.rooms;
+        rooms.push(self.record.room(self.record.reserved));
+        let request = self.record.to_request();
+        let mut upload = self.files.begin_reserved_upload(&self.caller, request, rooms)?;
         for part in parts {
             let mut bytes = self.files.blobs().read(&part.key, 0..part.size).await?;
             while let Some(bytes) = bytes.next().await? {
                 upload.write(&bytes).await?;
             }
         }
-        let done = self.moved_to(size, 0)?;
-        upload.finish_with(vec![done]).await
+        let mut others = given.writes;
+        others.push(self.moved_to(size, 0, 0)?);
+        upload.finish_with(others).await
     }
 
     async fn keep(mut self) -> Result<Progress, FilesError> {
@@ -229,14 +238,22 @@ impl Continuation {
                 .into());
             }
             self.record.expires = self.files.upload_expires();
-            let mut writes = vec![self.moved_to(offset, taken as u64)?];
+            // One that has not told its size has room as far as it has come.
+            let needed = self
+                .record
+                .size
+                .unwrap_or(offset)
+                .saturating_sub(self.record.replaces);
+            let reserved = needed.max(self.record.reserved);
+            let mut writes = vec![self.moved_to(offset, taken as u64, reserved)?];
             writes.append(&mut parts);
-            let body = CommitBody {
-                writes,
-                ..CommitBody::default()
+            let more = self.record.room(reserved - self.record.reserved);
+            let accounting = Accounting {
+                reserved: Some(&more),
+                ..Accounting::default()
             };
-            let committed = self.files.engine().commit(&Caller::System, body, None).await?;
-            self.version = committed.version;
+            self.version = self.files.commit_accounted(writes, &accounting).await?;
+            self.record.reserved = reserved;
             self.record.offset = offset;
             self.record.parts += taken as u64;
             self.waiting.drain(..taken);
@@ -245,11 +262,12 @@ impl Continuation {
     }
 
     /// The write that moves the offset, if the upload is as it was when this request began.
-    fn moved_to(&self, offset: u64, parts: u64) -> Result<Write, FilesError> {
+    fn moved_to(&self, offset: u64, parts: u64, reserved: u64) -> Result<Write, FilesError> {
         let field = |name: &str| name.parse::<FieldPath>();
         let mut fields = vec![
             (field("offset")?, Value::Integer(signed(offset))),
             (field("parts")?, Value::Integer(signed(self.record.parts + parts))),
+            (field("reserved")?, Value::Integer(signed(reserved))),
             (field("expires")?, Value::Timestamp(self.record.expires)),
         ];
         if let Some(size) = self.record.size {

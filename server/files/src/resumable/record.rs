@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::fields::Fields;
 use crate::record::settings_map;
+use crate::usage::{Reservation, signed};
 use crate::{
     ContentType, Digests, FileName, FileSettings, FilesError, Guard, ResumableUpload, UploadRequest,
 };
@@ -138,6 +139,12 @@ pub(super) struct UploadRecord {
     pub(super) seen: Option<Option<Version>>,
     pub(super) offset: u64,
     pub(super) parts: u64,
+    /// The account that its bytes are reserved for, if it was an account that began it.
+    pub(super) account: Option<String>,
+    /// Bytes that are reserved for it.
+    pub(super) reserved: u64,
+    /// Bytes of the file that it takes the place of, for which no more room is needed.
+    pub(super) replaces: u64,
     pub(super) is_partial: bool,
     pub(super) is_done: bool,
     pub(super) note: String,
@@ -153,6 +160,11 @@ impl UploadRecord {
         put("name", Value::from(self.name.name()));
         put("offset", Value::Integer(signed(self.offset)));
         put("parts", Value::Integer(signed(self.parts)));
+        put("reserved", Value::Integer(signed(self.reserved)));
+        put("replaces", Value::Integer(signed(self.replaces)));
+        if let Some(account) = &self.account {
+            put("account", Value::from(account.as_str()));
+        }
         put("partial", Value::Boolean(self.is_partial));
         put("done", Value::Boolean(self.is_done));
         put("note", Value::from(self.note.as_str()));
@@ -198,6 +210,10 @@ impl UploadRecord {
             seen,
             offset: fields.needed_count("offset")?,
             parts: fields.needed_count("parts")?,
+            account: fields.text("account"),
+            // Those of before nothing was reserved have nothing.
+            reserved: fields.count("reserved").unwrap_or_default(),
+            replaces: fields.count("replaces").unwrap_or_default(),
             is_partial: fields.flag("partial"),
             is_done: fields.flag("done"),
             note: fields.text("note").unwrap_or_default(),
@@ -220,6 +236,20 @@ impl UploadRecord {
         }
     }
 
+    /// The room that it needs as it stands: for what it is to be, or as far as it has come.
+    pub(super) fn needed(&self) -> u64 {
+        self.size.unwrap_or(self.offset).saturating_sub(self.replaces)
+    }
+
+    /// Room for this many bytes, counted where its own are.
+    pub(super) fn room(&self, bytes: u64) -> Reservation {
+        Reservation {
+            bucket: self.name.bucket().clone(),
+            account: self.account.clone(),
+            bytes,
+        }
+    }
+
     pub(super) fn to_upload(&self, published: Option<crate::Published>) -> ResumableUpload {
         ResumableUpload {
             id: self.id.clone(),
@@ -231,11 +261,6 @@ impl UploadRecord {
             published,
         }
     }
-}
-
-/// A number of bytes as documents have numbers.
-pub(super) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -264,6 +289,9 @@ mod tests {
                 seen,
                 offset: 3,
                 parts: 1,
+                account: Some("a".to_owned()),
+                reserved: 7,
+                replaces: 2,
                 is_partial: true,
                 is_done: false,
                 note: "bucket Yg==".to_owned(),

@@ -11,20 +11,20 @@ use crate::server::Server;
 
 const BUCKETS: &str = "/api/v1/admin/buckets";
 
-async fn say(server: &Server, bucket: &str, settings: Value) {
+pub(crate) async fn say(server: &Server, bucket: &str, settings: Value) {
     let request = Request::new("PUT", &format!("{BUCKETS}/{bucket}")).json(&settings);
     let said = server.send(request).await;
     assert_eq!(said.status, 200, "{}", said.text());
 }
 
-fn upload(target: &str, bytes: usize) -> Request {
+pub(crate) fn upload(target: &str, bytes: usize) -> Request {
     Request::new("PUT", &format!("/api/v1/files/{target}"))
         .header("content-type", "text/plain")
         .body(vec![b'x'; bytes])
 }
 
 /// How much a bucket has, as it is told.
-async fn usage(server: &Server, bucket: &str) -> (u64, u64) {
+pub(crate) async fn usage(server: &Server, bucket: &str) -> (u64, u64) {
     let told = server.send(Request::get(BUCKETS)).await.json();
     let buckets = told["buckets"].as_array().unwrap();
     let found = buckets.iter().find(|found| found["name"] == bucket).unwrap();

@@ -45,7 +45,7 @@ async fn a_copy_is_a_file_of_its_own_and_a_move_leaves_nothing() {
     server.clock.advance(8 * 24 * 3600);
     server.files.collect_garbage().await.unwrap();
     assert_eq!(text(&server, "/api/v1/files/other/b/c").await, "two");
-    assert_eq!(blobs(&server), 1);
+    assert_eq!(server.stored_keys().await.len(), 1);
 }
 
 #[tokio::test]
@@ -228,15 +228,7 @@ async fn forms_that_are_none_are_refused_and_nothing_comes_of_them() {
         server.send(Request::get("/api/v1/files/main")).await.json()["files"],
         json!([])
     );
-    assert_eq!(blobs(&server), 0);
+    assert_eq!(server.stored_keys().await.len(), 0);
     let by_nobody = server.send_as_it_is(form(&[file])).await;
     assert_eq!(by_nobody.status, 403);
-}
-
-/// Blobs on the disk.
-fn blobs(server: &Server) -> usize {
-    let shards = std::fs::read_dir(server.folder.path()).unwrap();
-    shards
-        .map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap().count())
-        .sum()
 }

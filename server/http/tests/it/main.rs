@@ -7,6 +7,14 @@ mod identity_provider;
 mod scenario;
 mod server;
 mod smtp;
+#[cfg(feature = "foreign-clients")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is a module of the kit of the tests above, which has no need of this crate alone"
+)]
+#[path = "../../../testkit/src/store_server.rs"]
+mod store_server;
 
 mod admin;
 mod auth_admin;
@@ -48,7 +56,10 @@ mod files_buckets;
 mod files_host;
 mod files_links;
 mod files_list;
+mod files_place;
 mod files_read;
+#[cfg(feature = "foreign-clients")]
+mod files_remote;
 mod files_rules;
 mod files_transfer;
 mod files_upload;
@@ -65,3 +76,4 @@ mod reference;
 mod stream;
 mod timing;
 mod uploads;
+mod uploads_room;

@@ -15,12 +15,14 @@ use andiron_protocol::Timestamp;
 use andiron_rules::{Limits, Program, Ruleset, Source, check};
 use andiron_store::memory::MemoryStore;
 use axum::Router;
+use futures_util::StreamExt as _;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::client::{Answer, Client, Request};
+use crate::files_place::place;
 use crate::smtp::SmtpServer;
 
 pub(crate) struct Server {
@@ -28,8 +30,10 @@ pub(crate) struct Server {
     pub(crate) engine: Engine,
     pub(crate) accounts: Accounts,
     pub(crate) files: Files,
-    /// Where the bytes of files are; gone with the server.
-    pub(crate) folder: TempDir,
+    /// Where the bytes of files are.
+    blobs: Blobs,
+    /// The folder of these bytes, or what their place is called by; gone with the server.
+    _folder: TempDir,
     /// A service key.
     pub(crate) key: String,
     /// Its clock.
@@ -183,8 +187,9 @@ impl Server {
             save: Arc::new(|_| Ok(())),
         };
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::in_folder(folder.path()).unwrap();
-        let files = Files::new(engine.clone(), blobs, FilesOptions::default());
+        let blobs = place(folder.path());
+        let files = Files::new(engine.clone(), blobs.clone(), FilesOptions::default());
+        files.claim_place().await.unwrap();
         let app = App::new(
             engine.clone(),
             keys,
@@ -206,7 +211,8 @@ impl Server {
             engine,
             accounts,
             files,
-            folder,
+            blobs,
+            _folder: folder,
             key,
             clock,
             stop: Some(stop),
@@ -223,6 +229,18 @@ impl Server {
     /// The same by nobody in particular.
     pub(crate) async fn send_as_it_is(&self, request: Request) -> Answer {
         Client::connect(self.address).await.send(request).await
+    }
+
+    /// The keys under which there are bytes, of files and of parts of uploads.
+    pub(crate) async fn stored_keys(&self) -> Vec<String> {
+        let mut found = self.blobs.keys();
+        let mut keys = Vec::new();
+        while let Some(entry) = found.next().await {
+            keys.push(entry.unwrap().0);
+        }
+        // What says whose the place is.
+        keys.retain(|key| key != "andiron");
+        keys
     }
 
     /// Tells the server to stop; what it returns ends when it has.

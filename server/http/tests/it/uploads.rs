@@ -14,18 +14,18 @@ use crate::server::Server;
 const UPLOADS: &str = "/api/v1/uploads";
 const PATCH_TYPE: &str = "application/offset+octet-stream";
 
-fn tus(method: &str, target: &str) -> Request {
+pub(crate) fn tus(method: &str, target: &str) -> Request {
     Request::new(method, target).header("tus-resumable", "1.0.0")
 }
 
-fn metadata(pairs: &[(&str, &str)]) -> String {
+pub(crate) fn metadata(pairs: &[(&str, &str)]) -> String {
     let pairs = pairs
         .iter()
         .map(|(name, value)| format!("{name} {}", STANDARD.encode(value)));
     pairs.collect::<Vec<_>>().join(",")
 }
 
-fn creation(name: &str, size: usize) -> Request {
+pub(crate) fn creation(name: &str, size: usize) -> Request {
     tus("POST", UPLOADS)
         .header("upload-length", &size.to_string())
         .header(
@@ -39,7 +39,7 @@ fn creation(name: &str, size: usize) -> Request {
         )
 }
 
-fn patch(url: &str, offset: usize, bytes: impl Into<bytes::Bytes>) -> Request {
+pub(crate) fn patch(url: &str, offset: usize, bytes: impl Into<bytes::Bytes>) -> Request {
     tus("PATCH", url)
         .header("content-type", PATCH_TYPE)
         .header("upload-offset", &offset.to_string())
@@ -295,7 +295,7 @@ async fn what_came_before_a_connection_broke_is_kept() {
         .await;
     assert_eq!(rest.status, 204, "{}", rest.text());
     assert!(server.send(Request::get("/api/v1/files/main/a")).await.body == bytes);
-    assert_eq!(parts_on_disk(&server), 0, "parts go with the upload");
+    assert_eq!(parts_stored(&server).await, 0, "parts go with the upload");
 }
 
 #[tokio::test]
@@ -357,9 +357,9 @@ async fn uploads_are_ended_by_their_makers_and_expire() {
     let server = Server::start().await;
     let url = create(&server, "a", 10).await;
     assert_eq!(server.send(patch(&url, 0, "hello")).await.status, 204);
-    assert_eq!(parts_on_disk(&server), 1);
+    assert_eq!(parts_stored(&server).await, 1);
     assert_eq!(server.send(tus("DELETE", &url)).await.status, 204);
-    assert_eq!(parts_on_disk(&server), 0);
+    assert_eq!(parts_stored(&server).await, 0);
     for method in ["HEAD", "DELETE"] {
         assert_eq!(server.send(tus(method, &url)).await.status, 404, "{method}");
     }
@@ -374,11 +374,11 @@ async fn uploads_are_ended_by_their_makers_and_expire() {
     server.clock.advance(23 * 3600);
     assert_eq!(offset(&server, &url).await, "6");
     server.files.collect_garbage().await.unwrap();
-    assert_eq!(parts_on_disk(&server), 2);
+    assert_eq!(parts_stored(&server).await, 2);
     server.clock.advance(2 * 3600);
     assert_eq!(server.send(tus("HEAD", &url)).await.status, 410);
     server.files.collect_garbage().await.unwrap();
-    assert_eq!(parts_on_disk(&server), 0);
+    assert_eq!(parts_stored(&server).await, 0);
     assert_eq!(server.send(tus("HEAD", &url)).await.status, 404);
 }
 
@@ -432,7 +432,7 @@ async fn parts_that_came_side_by_side_become_one_file() {
         404,
         "it is part of the file now"
     );
-    assert_eq!(parts_on_disk(&server), 0);
+    assert_eq!(parts_stored(&server).await, 0);
 }
 
 #[tokio::test]
@@ -561,10 +561,7 @@ async fn an_upload_is_its_makers_and_nobody_elses() {
 }
 
 /// Blobs that are parts of uploads.
-fn parts_on_disk(server: &Server) -> usize {
-    let shards = std::fs::read_dir(server.folder.path()).unwrap();
-    shards
-        .flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap())
-        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains('.'))
-        .count()
+async fn parts_stored(server: &Server) -> usize {
+    let keys = server.stored_keys().await;
+    keys.iter().filter(|key| key.contains('.')).count()
 }
