@@ -5,7 +5,7 @@
 //! the server, so it has to cost well less than the server does, and [`hello`] exists to show that.
 //!
 //! Reading order: [`dataset`] (what is stored), [`target`] (how each server is started and asked), [`http`] and
-//! [`load`] (the generator), [`live`] (those who listen), [`files`] (bodies of any size),
+//! [`load`] (the generator), [`live`] (those who listen), [`files`] (bodies of any size), [`sign_ins`],
 //! [`process`] and [`machine`] (what is read from the system), [`suite`] (the order of
 //! things), [`report`] (the table and the JSON).
 //!
@@ -20,6 +20,7 @@ pub mod load;
 pub mod machine;
 pub mod process;
 pub mod report;
+pub mod sign_ins;
 pub mod suite;
 pub mod target;
 pub mod workload;

@@ -31,7 +31,7 @@ struct Arguments {
     /// Leave PocketBase its log of every request, which costs it some 15 %
     #[arg(long)]
     peer_log: bool,
-    /// What to measure: create, read, read-changing, list, patch, mixed, start, grow; fan-out, flat, idle, stalled, or
+    /// What to measure: create, read, read-changing, list, patch, mixed, start, sign-ins, grow; fan-out, flat, idle, stalled, or
     /// all four as live; files-1k, files-1m, files-100m, thumbnails, quota, ten-uploads, or all six as files; default: all
     /// but grow and files
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -102,10 +102,11 @@ fn measure(arguments: &Arguments) -> Result<(), BenchError> {
 
 fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
     let (mut workloads, mut live, mut files) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut start, mut grow) = (false, arguments.grow);
+    let (mut start, mut sign_ins, mut grow) = (false, false, arguments.grow);
     for name in &arguments.only {
         match name.as_str() {
             "start" => start = true,
+            "sign-ins" => sign_ins = true,
             "grow" => grow = true,
             "live" => live.extend(LiveScenario::ALL),
             "files" => files.extend(FileScenario::ALL),
@@ -124,6 +125,7 @@ fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
         workloads.extend(Workload::ALL);
         live.extend(LiveScenario::ALL);
         start = true;
+        sign_ins = true;
     }
     if arguments.connections.contains(&0)
         || arguments.rounds == 0
@@ -146,6 +148,7 @@ fn plan(arguments: &Arguments, folder: PathBuf) -> Result<Plan, BenchError> {
         workloads,
         live,
         files,
+        sign_ins,
         nginx: arguments.nginx.clone(),
         connections: arguments.connections.clone(),
         start,

@@ -249,15 +249,45 @@ pub fn address_in(line: &str) -> Option<SocketAddr> {
 /// # Errors
 /// There is no such process.
 pub fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
-    let path = format!("/proc/{pid}/stat");
-    let text = fs::read_to_string(&path).map_err(io(format!("reading {path}")))?;
-    let ticks = cpu_ticks(&text).ok_or(BenchError::Io {
-        what: path,
-        source: std::io::Error::new(std::io::ErrorKind::InvalidData, "no processor times in it"),
-    })?;
-    Ok(Duration::from_secs_f64(
-        ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
-    ))
+    stat_time(&PathBuf::from(format!("/proc/{pid}/stat"))).map(|(_, time)| time)
+}
+
+/// The same of its threads of one name.
+///
+/// # Errors
+/// There is no such process, or it has no such thread.
+pub fn thread_cpu_time(pid: u32, name: &str) -> Result<Duration, BenchError> {
+    let path = format!("/proc/{pid}/task");
+    let mut found = None;
+    for task in fs::read_dir(&path).map_err(io(format!("reading {path}")))? {
+        let task = task.map_err(io(format!("reading {path}")))?;
+        // A thread may have ended by now.
+        let Ok((thread, time)) = stat_time(&task.path().join("stat")) else {
+            continue;
+        };
+        if thread == name {
+            *found.get_or_insert(Duration::ZERO) += time;
+        }
+    }
+    found.ok_or_else(|| invalid(path, "no thread of this name"))
+}
+
+/// The name and the processor time in a `stat` of `/proc`.
+fn stat_time(path: &Path) -> Result<(String, Duration), BenchError> {
+    let text = fs::read_to_string(path).map_err(io(format!("reading {}", path.display())))?;
+    let name = text.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    let (Some((name, _)), Some(ticks)) = (name, cpu_ticks(&text)) else {
+        return Err(invalid(path.display().to_string(), "no processor times in it"));
+    };
+    let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Ok((name.to_owned(), Duration::from_secs_f64(seconds)))
+}
+
+fn invalid(what: String, detail: &'static str) -> BenchError {
+    BenchError::Io {
+        what,
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, detail),
+    }
 }
 
 /// utime and stime of a `/proc/PID/stat` line. The command's name, second, may hold blanks and parentheses.

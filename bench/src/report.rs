@@ -12,6 +12,7 @@ use crate::{
     load::Measured,
     machine::{Machine, Source},
     process::Memory,
+    sign_ins::SignIns,
     workload::Workload,
 };
 
@@ -38,6 +39,8 @@ pub struct Report {
     pub live: LiveReport,
     /// What files cost.
     pub files: FileReport,
+    /// What sign-ins cost, themselves and others, if that was measured.
+    pub sign_ins: Option<SignIns>,
     /// Andiron's costs at several sizes; empty if they were not asked for.
     pub growth: Vec<Growth>,
 }
@@ -242,6 +245,9 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
     write_cells(report, out)?;
     write_live(&report.live, out)?;
     write_files(&report.files, out)?;
+    if let Some(sign_ins) = &report.sign_ins {
+        writeln!(out, "\nSign-ins:\n{sign_ins}")?;
+    }
     write_growth(report, out)
 }
 

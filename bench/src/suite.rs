@@ -19,6 +19,7 @@ use crate::{
     machine,
     process::{self, AddressSource, ServerProcess},
     report::{Cell, Floor, Growth, GrowthRow, Report, Sample, Server, Settings, Start, median},
+    sign_ins::{self, SignInsPlan},
     target::{self, Andiron, PocketBase, Session, Target},
     workload::{CHANGES_PER_SECOND, ITEMS, Mix, Requests, Workload},
 };
@@ -50,6 +51,8 @@ pub struct Plan {
     pub live: Vec<LiveScenario>,
     /// What is measured of files.
     pub files: Vec<FileScenario>,
+    /// Whether sign-ins are measured, on Andiron alone.
+    pub sign_ins: bool,
     /// nginx's executable, for large downloads.
     pub nginx: Option<PathBuf>,
     /// Numbers of connections for each workload.
@@ -107,6 +110,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
         cells: Vec::new(),
         live: LiveReport::default(),
         files: FileReport::default(),
+        sign_ins: None,
         growth: Vec::new(),
     };
     for target in &targets {
@@ -156,6 +160,19 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
     };
     for &scenario in &plan.files {
         files::run(scenario, &targets, settings, &mut report.files, progress)?;
+    }
+    if plan.sign_ins
+        && let Some(andiron) = &plan.andiron
+    {
+        let folder = make_folder(plan, "sign-ins")?;
+        let plan = SignInsPlan {
+            andiron,
+            rounds: plan.rounds,
+            warm_up: plan.warm_up,
+            measure: plan.measure,
+        };
+        report.sign_ins = Some(sign_ins::run(plan, &folder, progress)?);
+        remove_folder(&folder)?;
     }
     if !plan.workloads.is_empty() {
         workloads(plan, targets, &mut report, progress)?;

@@ -36,7 +36,8 @@ const LISTS_PER_LOOK: u32 = 50;
 pub struct Andiron {
     name: &'static str,
     binary: PathBuf,
-    durability: Option<&'static str>,
+    /// Settings other than those it comes with, as variables.
+    settings: &'static [(&'static str, &'static str)],
 }
 
 impl Andiron {
@@ -46,7 +47,20 @@ impl Andiron {
         Self {
             name: "andiron",
             binary,
-            durability: None,
+            settings: &[],
+        }
+    }
+
+    /// An Andiron in which anybody may sign up and in as often as the machine can.
+    #[must_use]
+    pub fn without_attempt_limits(binary: PathBuf) -> Self {
+        Self {
+            settings: &[
+                ("ANDIRON_AUTH_SIGN_INS_PER_MINUTE", "1000000"),
+                ("ANDIRON_AUTH_SIGN_UPS_PER_HOUR", "1000000"),
+                ("ANDIRON_AUTH_WRONG_PASSWORDS", "1000000"),
+            ],
+            ..Self::new(binary)
         }
     }
 
@@ -56,7 +70,7 @@ impl Andiron {
         Self {
             name: "andiron-relaxed",
             binary,
-            durability: Some("relaxed"),
+            settings: &[("ANDIRON_DURABILITY", "relaxed")],
         }
     }
 
@@ -126,9 +140,7 @@ impl Target for Andiron {
             .arg("--dir")
             .arg(folder)
             .args(["--listen", "127.0.0.1:0"]);
-        if let Some(durability) = self.durability {
-            command.env("ANDIRON_DURABILITY", durability);
-        }
+        command.envs(self.settings.iter().copied());
         ServerProcess::start(
             self.name,
             command,

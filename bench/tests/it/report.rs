@@ -75,6 +75,7 @@ fn the_table_relates_each_server_to_the_peer() {
         ],
         live: andiron_bench::live::LiveReport::default(),
         files: andiron_bench::files::FileReport::default(),
+        sign_ins: None,
         growth: Vec::new(),
     };
     let table = table(&report);

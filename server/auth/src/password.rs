@@ -2,7 +2,7 @@
 //!
 //! Hashing is slow on purpose. It runs on a few dedicated threads of low priority, so that a flood of sign-ins takes
 //! neither the async workers nor, where the processor is short, the time of other requests. Each thread holds the memory
-//! of one hash, and the queue is bounded: what is too much is refused before it costs anything.
+//! of one hash while there is something to do, and the queue is bounded: what is too much is refused before it costs anything.
 
 mod argon;
 mod foreign;
@@ -10,7 +10,8 @@ mod foreign;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use andiron_engine::Engine;
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ pub(crate) const PASSWORD_BYTES_MAX: usize = 256;
 const BUSY_RETRY_SECONDS: u32 = 5;
 /// The priority of the threads that hash: of a busy processor they get about a tenth.
 const HASHING_NICE: i32 = 10;
+/// How long a thread that has nothing to do keeps the memory of a hash for the next.
+const MEMORY_KEPT: Duration = Duration::from_secs(10);
 /// The most frequent passwords, one a line.
 const COMMON: &str = include_str!("password/common.txt");
 
@@ -203,10 +206,15 @@ fn hash_until_closed(jobs: &Mutex<Receiver<Job>>) {
     let _ = rustix::process::setpriority_process(None, HASHING_NICE);
     let mut memory = argon::Memory::default();
     loop {
-        let job = jobs.lock().recv();
+        let job = if memory.is_empty() {
+            jobs.lock().recv().map_err(RecvTimeoutError::from)
+        } else {
+            jobs.lock().recv_timeout(MEMORY_KEPT)
+        };
         match job {
             Ok(job) => job(&mut memory),
-            Err(_) => return,
+            Err(RecvTimeoutError::Timeout) => memory = argon::Memory::default(),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }

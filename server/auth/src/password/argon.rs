@@ -22,6 +22,11 @@ const LANES_MAX: u32 = 16;
 pub(super) struct Memory(Vec<Block>);
 
 impl Memory {
+    /// Whether it takes no room.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn blocks(&mut self, count: usize) -> &mut [Block] {
         if self.0.len() < count {
             self.0.resize(count, Block::default());
