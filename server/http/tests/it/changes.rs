@@ -2,11 +2,11 @@
 
 use andiron_auth::{ClientInfo, NewKey, ServiceKeys};
 use andiron_engine::Caller;
-use andiron_store::LogRetention;
 use serde_json::{Value as Json, json};
 
 use crate::client::Request;
 use crate::live::{Events, Socket, delete, put};
+use crate::live_resume::trim_log;
 use crate::server::Server;
 
 fn brief(frame: &Json) -> Vec<String> {
@@ -179,17 +179,7 @@ async fn what_cannot_be_followed_says_why() {
     let anonymous = server.send_as_it_is(Request::get("/api/v1/changes?wait=0")).await;
     assert_eq!(anonymous.status, 403);
     put(&server, "posts/p1", json!({"n": 1})).await;
-    let trimmed = server.engine.version().unwrap();
-    // Nothing else writes at the moment.
-    let mut group = server.engine.store().begin().unwrap();
-    let _ = group
-        .trim_log(LogRetention {
-            after: trimmed,
-            bytes_max: u64::MAX,
-            step_changes_max: u64::MAX,
-        })
-        .unwrap();
-    group.finish().unwrap();
+    let trimmed = trim_log(&server);
     let answer = server.send(Request::get("/api/v1/changes?after=0")).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code().as_str()),

@@ -83,7 +83,7 @@ impl Socket {
     }
 }
 
-fn said(frame: &Json) -> Vec<String> {
+pub(crate) fn said(frame: &Json) -> Vec<String> {
     assert_eq!(frame["op"], "changes", "{frame}");
     let changes = frame["changes"].as_array().unwrap();
     changes

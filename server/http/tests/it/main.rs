@@ -69,6 +69,9 @@ mod health;
 mod live;
 #[cfg(feature = "foreign-clients")]
 mod live_browser;
+mod live_ears;
+mod live_resume;
+mod live_revocation;
 mod log;
 mod outbound;
 mod query;
