@@ -20,24 +20,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use andiron_protocol::{DocumentPath, Filter, Query, Version};
+use andiron_protocol::{DocumentPath, Version};
 
+use self::attach::Deltas;
 use super::inbox::{Command, ConnectionId, Inbox};
 use super::matcher::{Matcher, ViewId};
 use super::pace::Steps;
 use super::queue::Queue;
 use super::start::From;
 use super::token::ListenDigest;
-use super::view::{LiveTarget, State, View};
+use super::view::{LiveTarget, State, View, ViewKey};
 use super::watchers::Watchers;
 use crate::engine::Shared;
 use crate::indexes::IndexManager;
 use crate::query::with_view;
 use crate::rules::RulesInForce;
 use crate::{Caller, EngineError};
-
-/// What views have in common that can be one.
-type ViewKey = (Query, Option<Filter>, bool);
 
 /// The thread's own.
 pub(super) struct Feed {
@@ -166,8 +164,9 @@ impl Feed {
             let changes = self.advance(state)?;
             let seconds = begin.elapsed().as_secs_f64();
             shared.metrics.live_step_seconds.observe(seconds);
+            let mut deltas = Deltas::new();
             for started in begun {
-                self.attach(started, state)?;
+                self.attach(started, &mut deltas, state)?;
             }
             self.measure();
             Ok(changes)

@@ -176,6 +176,11 @@ impl Inbox {
         }
     }
 
+    /// A listen to begin, if one waits.
+    pub(super) fn next_job(&self) -> Option<StartJob> {
+        self.jobs.lock().waiting.pop_front()
+    }
+
     /// Ends the feed and the beginnings.
     pub(super) fn close(&self) {
         {

@@ -24,7 +24,6 @@ mod view;
 mod watchers;
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -37,7 +36,6 @@ use tokio::sync::Notify;
 use self::feed::Feed;
 use self::inbox::{Command, Renumbered};
 use self::queue::{Queue, Queued, Taken};
-use self::start::Started;
 use crate::committer::Committer;
 use crate::engine::Shared;
 use crate::indexes::IndexManager;
@@ -110,25 +108,20 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandl
 }
 
 fn begin_listens(shared: &Arc<Shared>, manager: &IndexManager, committer: &Committer) {
-    while let Some(mut job) = shared.live.wait_for_job() {
-        let begun = catch_unwind(AssertUnwindSafe(|| {
-            let secret = token::secret(shared, committer)?;
-            start::begin(shared, manager, &secret, &mut job)
-        }));
-        let begun = begun.unwrap_or_else(|_| {
-            let source = "it panicked".into();
-            let doing = "beginning to listen";
-            Err(StoreError::Driver { doing, source }.into())
-        });
-        let (number, ticket) = (job.number, job.ticket);
-        let started = Box::new(Started {
-            number,
-            ticket,
-            begun,
-        });
-        if !shared.live.tell(Command::Begun(started)) {
-            return;
-        }
+    let inbox = &shared.live;
+    let mut left = None;
+    while let Some(job) = left.take().or_else(|| inbox.wait_for_job()) {
+        let mut tell = |started| {
+            // A feed that has ended ends these threads too.
+            let _ = inbox.tell(Command::Begun(Box::new(started)));
+        };
+        left = match token::secret(shared, committer) {
+            Ok(secret) => start::begin_round(shared, manager, &secret, job, &|| inbox.next_job(), &mut tell),
+            Err(error) => {
+                tell(job.started(Err(error)));
+                None
+            }
+        };
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A step that many take costs far more to deliver than to find. So the next one begins when most of those who were told of
 //! the last have taken it, and holds all that was committed meanwhile: under load steps become larger, and a change
-//! costs each of them less. Whoever takes nothing is soon not waited for. And the more is written, the more of the time is
-//! left to those who write.
+//! costs each of them less. Whoever takes nothing is soon not waited for. And where more is written than can be told one by
+//! one, changes of the same documents are joined, so that most of the time is left to those who write.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,18 +15,26 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::EngineMetrics;
 
 /// The longest that a step waits for the one before to be taken.
-const WAIT_MAX: Duration = Duration::from_millis(500);
-/// In such a time some of those who were told have to have taken it, or nobody is waited for any longer.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// In such a time some of those who were told have to have taken it, or nobody is waited for any longer...
 const PROGRESS_TIME: Duration = Duration::from_millis(25);
+/// ...one in so many.
+const PROGRESS_SHARE: usize = 64;
 /// One in so many of those who were told may not have taken it when the next step begins.
 const REST_SHARE: usize = 8;
-/// For every so many changes in a step, the first of them left out, a rest follows that is as long as the step took to be
-/// delivered...
-const REST_CHANGES: usize = 8;
-/// ...but no more than so many times as long...
-const RESTS_MAX: usize = 8;
-/// ...and no longer than until so long after the step.
-const REST_UNTIL: Duration = Duration::from_millis(80);
+/// A step of few changes costs as much as it has takers. A rest after it, as long as its delivery for every so many changes
+/// beyond the first such, has the next one hold more...
+const GATHER_CHANGES: usize = 6;
+/// ...but is no more than so many times as long, and over so long after the step began.
+const GATHERS_MAX: f64 = 8.0;
+const GATHER_UNTIL: Duration = Duration::from_millis(40);
+/// A step of many changes costs as much as there is in it: they come faster than they can be told one by one. A rest after
+/// it, again as long as its delivery for every so many changes beyond the first such, joins those of the same
+/// documents...
+const JOIN_CHANGES: usize = 128;
+/// ...within such bounds.
+const JOINS_MAX: f64 = 4.0;
+const JOIN_UNTIL: Duration = Duration::from_secs(1);
 
 /// What connections tell the feed of their taking.
 #[derive(Default)]
@@ -135,21 +143,31 @@ impl Steps {
                 // It is woken by news too, which can wait.
                 std::thread::park_timeout(until - now);
             }
-            if before.saturating_sub(left) <= self.told / REST_SHARE {
+            if before.saturating_sub(left) <= self.told / PROGRESS_SHARE {
                 break;
             }
         }
         pace.wake_below.store(0, Ordering::SeqCst);
-        let rests = (self.changes / REST_CHANGES).saturating_sub(1).min(RESTS_MAX);
-        if rests > 0 && self.told > 0 {
-            let mut now = Instant::now();
-            let rest = (now - begun) * u32::try_from(rests).unwrap_or(1);
-            let until = (now + rest).min(begun + REST_UNTIL);
-            while now < until && !is_over() {
-                std::thread::park_timeout(until - now);
-                now = Instant::now();
-            }
+        let until = begun + self.rested(begun.elapsed());
+        let mut now = Instant::now();
+        while now < until && !is_over() {
+            std::thread::park_timeout(until - now);
+            now = Instant::now();
         }
         self.slow = pace.untaken();
+    }
+
+    /// How long after a step the next one may begin, if the step's delivery took so long.
+    fn rested(&self, took: Duration) -> Duration {
+        if self.told == 0 {
+            return took;
+        }
+        let beyond = |changes: usize, max: f64| {
+            let times = self.changes as f64 / changes as f64 - 1.0;
+            took.mul_f64(1.0 + times.clamp(0.0, max))
+        };
+        let gathered = beyond(GATHER_CHANGES, GATHERS_MAX).min(GATHER_UNTIL);
+        let joined = beyond(JOIN_CHANGES, JOINS_MAX).min(JOIN_UNTIL);
+        gathered.max(joined).max(took)
     }
 }

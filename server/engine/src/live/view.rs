@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use andiron_protocol::{DocumentPath, Query, Version};
+use andiron_protocol::{DocumentPath, Filter, Query, Version};
 use andiron_store::{Snapshot, StoredDocument};
 
 use super::changes::{NetChange, Side, row_of};
@@ -42,6 +42,10 @@ pub(super) struct State<'s> {
 /// The documents that an answer rests on beside its own.
 pub(super) type LookedUp = BTreeSet<DocumentPath>;
 
+/// What views have in common that can be one: the query, what the rules demand of its documents, and whether system
+/// documents are left out.
+pub(super) type ViewKey = (Query, Option<Filter>, bool);
+
 /// Something listened to.
 pub(super) enum View {
     Query(Box<QueryView>),
@@ -56,7 +60,7 @@ pub(super) struct QueryView {
 }
 
 /// What a view remembers of its result.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Kept {
     members: HashMap<DocumentPath, Version>,
     /// The place of the last document in the direction in which the result is wanted, if the window is full: what stands
@@ -85,6 +89,14 @@ impl View {
                 known.cloned().collect()
             }
             Self::Document(view) => view.looked_up.clone(),
+        }
+    }
+
+    /// What it has in common with others that it can be one with; `None` if there is no such thing.
+    pub(super) fn key(&self) -> Option<ViewKey> {
+        match self {
+            Self::Query(view) => view.key(),
+            Self::Document(_) => None,
         }
     }
 
@@ -130,6 +142,28 @@ impl QueryView {
             list,
             kept: keeps.then(Kept::default),
         }
+    }
+
+    /// See [`View::key`].
+    pub(super) fn key(&self) -> Option<ViewKey> {
+        let rests_on_others = self
+            .list
+            .as_ref()
+            .is_some_and(|list| !list.known().versions().is_empty());
+        if rests_on_others || self.standing.judges_documents() {
+            return None;
+        }
+        let standing = &self.standing;
+        Some((
+            standing.query.clone(),
+            standing.demanded().cloned(),
+            standing.hides_system(),
+        ))
+    }
+
+    /// What it remembers of its result.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
     }
 
     /// Has it remember what was the result before.

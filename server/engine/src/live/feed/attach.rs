@@ -1,6 +1,7 @@
 //! How a listen comes to its view and leaves it: begun by a start thread, brought to the feed's version, joined to what
 //! others see if that is the same.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use andiron_protocol::{DocumentPath, Version};
@@ -9,9 +10,12 @@ use super::super::changes;
 use super::super::event::Event;
 use super::super::matcher::ViewId;
 use super::super::start::{Begun, From, StartJob, Started};
-use super::super::view::{LookedUp, State, View};
+use super::super::view::{LookedUp, State, View, ViewKey};
 use super::{Feed, Phase, Shown};
 use crate::EngineError;
+
+/// What has become of views that can be shared since the versions at which they were begun.
+pub(super) type Deltas = HashMap<(ViewKey, Version), Option<Event>>;
 
 impl Feed {
     /// Has a start thread begin a listen.
@@ -44,7 +48,12 @@ impl Feed {
     }
 
     /// Joins what a start thread has begun, brought to the feed's version.
-    pub(super) fn attach(&mut self, started: Started, state: State<'_>) -> Result<(), EngineError> {
+    pub(super) fn attach(
+        &mut self,
+        started: Started,
+        deltas: &mut Deltas,
+        state: State<'_>,
+    ) -> Result<(), EngineError> {
         let Started {
             number,
             ticket,
@@ -81,8 +90,19 @@ impl Feed {
             self.begin(number, From::default());
             return Ok(());
         }
-        let looked_up = view.looked_up();
-        let caught_up = catch_up(&mut view, version, &looked_up, state);
+        let key = view.key().map(|key| (key, version));
+        let shared_delta = key
+            .as_ref()
+            .filter(|(key, _)| self.keys.contains_key(key))
+            .and_then(|key| deltas.get(key));
+        let caught_up = match shared_delta {
+            // The view is not brought forward: it gives way to the one that others see.
+            Some(delta) => Ok(Some(delta.clone())),
+            None => {
+                let looked_up = view.looked_up();
+                catch_up(&mut view, version, &looked_up, state)
+            }
+        };
         let delta = match caught_up {
             Ok(Some(delta)) => delta,
             Ok(None) => {
@@ -94,8 +114,11 @@ impl Feed {
                 return Ok(());
             }
         };
+        if let Some(key) = key {
+            deltas.insert(key, delta.clone());
+        }
         let looked_up: Vec<_> = view.looked_up().into_iter().collect();
-        let id = self.place(view, looked_up.is_empty());
+        let id = self.place(view);
         if let Some(shown) = self.views.get_mut(&id) {
             shown.listens.push(number);
         }
@@ -123,16 +146,9 @@ impl Feed {
         Ok(())
     }
 
-    /// The view among those that there are, if it can be shared, or as another.
-    fn place(&mut self, view: View, can_be_shared: bool) -> ViewId {
-        let key = match &view {
-            View::Query(view) if can_be_shared && !view.standing.judges_documents() => Some((
-                view.standing.query.clone(),
-                view.standing.demanded().cloned(),
-                view.standing.hides_system(),
-            )),
-            _ => None,
-        };
+    /// The number of a view: of the equal one that there is, if it can be one with it.
+    fn place(&mut self, view: View) -> ViewId {
+        let key = view.key();
         if let Some(id) = key.as_ref().and_then(|key| self.keys.get(key)) {
             return *id;
         }
