@@ -10,6 +10,7 @@ use andiron_protocol::{
     Write, WriteKind, data_from_json,
 };
 
+use crate::embedded::is_embedded;
 use crate::resumable::Turns;
 use crate::usage::Accounting;
 use crate::variants::VariantWork;
@@ -168,7 +169,11 @@ impl Files {
     /// # Errors
     /// If the storage fails.
     pub async fn read(&self, file: &StoredFile, range: Range<u64>) -> Result<ByteStream, FilesError> {
-        self.blobs().read(&file.record.key, range).await
+        let key = &file.record.key;
+        if is_embedded(key) {
+            return Ok(ByteStream::part_of(&self.embedded(key)?, range));
+        }
+        self.blobs().read(key, range).await
     }
 
     /// Changes a file's metadata.

@@ -55,17 +55,18 @@ impl Files {
                 return Ok(collected);
             }
             let mut writes = Vec::new();
+            let documents = found.len();
             for document in found {
                 self.collect_variants(document.path.id()).await?;
                 // First the bytes: a key that is still known is tried again.
-                self.blobs().delete(document.path.id()).await?;
+                writes.extend(self.remove_bytes(document.path.id()).await?);
                 writes.push(Write {
                     path: document.path,
                     kind: WriteKind::Delete,
                     precondition: Precondition::None,
                 });
             }
-            collected += writes.len();
+            collected += documents;
             let body = CommitBody {
                 writes,
                 ..CommitBody::default()

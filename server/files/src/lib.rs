@@ -10,6 +10,7 @@
 mod blobs;
 mod buckets;
 mod content_type;
+mod embedded;
 mod error;
 mod fields;
 mod files;

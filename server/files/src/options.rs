@@ -11,6 +11,9 @@ pub struct FilesOptions {
     pub file_bytes_max: u64,
     /// Bytes of all files that one account has uploaded. Default no limit.
     pub account_bytes_max: Option<u64>,
+    /// Bytes of a file, or of a variant of an image, that lie in a document and not in the store. A file system takes a block
+    /// of 4 KiB and an inode for any; much more than 16 KiB would fill the change log, which has documents too. Default 16 KiB.
+    pub embedded_bytes_max: usize,
     /// What is said of buckets. Default nothing of any.
     pub buckets: BucketList,
     /// Variants of images that may be asked for by name, or as they are. Default none.
@@ -34,6 +37,7 @@ impl Default for FilesOptions {
         Self {
             file_bytes_max: 5 << 30,
             account_bytes_max: None,
+            embedded_bytes_max: 16 * 1024,
             buckets: BucketList::new(),
             presets: Presets::new(),
             history_age_max: Duration::from_secs(7 * 24 * 3600),

@@ -5,6 +5,7 @@
 use andiron_engine::{Caller, FileMethod, FilePermit};
 use andiron_protocol::{CommitBody, InputError, Precondition, Write, WriteKind};
 
+use crate::embedded::{embed, embedded_key, is_embedded};
 use crate::files::{ATTEMPTS_MAX, is_conflict, key_write};
 use crate::links::account_of;
 use crate::upload::{Bounds, judge_arrived};
@@ -43,6 +44,7 @@ impl Files {
         }
         let bounds = self.bounds(account_of(caller), to, None)?;
         let mut copied: Option<(StoredFile, String)> = None;
+        let mut embedded = None;
         for _ in 0..ATTEMPTS_MAX {
             let (source, permit) = self.judge_source(caller, transfer, from)?;
             let before = self.find(to)?;
@@ -58,7 +60,9 @@ impl Files {
                         Some((same, key)) if same == source => key,
                         other => {
                             self.forget_copy(other).await;
-                            self.copy_bytes(&source).await?
+                            let (key, bytes) = self.copy_bytes(&source).await?;
+                            embedded = bytes;
+                            key
                         }
                     };
                     copied = Some((source.clone(), record.key.clone()));
@@ -86,6 +90,7 @@ impl Files {
                 record.time_created = now;
             }
             writes.push(key_write(&record.key, to, None)?);
+            writes.extend(embedded.clone());
             let going = before.iter().map(|file| &file.record);
             let going = going.chain((transfer == Transfer::Move).then_some(&source.record));
             writes.extend(self.account_for(&Accounting {
@@ -187,17 +192,23 @@ impl Files {
             .check_type(&record.content_type)
     }
 
-    /// Copies the bytes of a file under a fresh key.
-    async fn copy_bytes(&self, source: &StoredFile) -> Result<String, FilesError> {
+    /// Copies the bytes of a file under a fresh key; gives the write that does if they lie in a document.
+    async fn copy_bytes(&self, source: &StoredFile) -> Result<(String, Option<Write>), FilesError> {
         let key = self.engine().generate_id();
+        if is_embedded(&source.record.key) {
+            let key = embedded_key(&key);
+            let bytes = embed(&key, self.embedded(&source.record.key)?.into())?;
+            return Ok((key, Some(bytes)));
+        }
         self.blobs()
             .copy(&source.record.key, &key, source.record.size)
             .await?;
-        Ok(key)
+        Ok((key, None))
     }
 
     async fn forget_copy(&self, copied: Option<(StoredFile, String)>) {
         if let Some((_, key)) = copied
+            && !is_embedded(&key)
             && let Err(error) = self.blobs().delete(&key).await
         {
             tracing::debug!(%error, "the bytes of a copy that came to nothing stay until they are collected");

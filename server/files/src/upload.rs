@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::blobs::BlobWriter;
 use crate::content_type::sniff;
+use crate::embedded::{embed, embedded_key};
 use crate::files::{ATTEMPTS_MAX, Guard, Published, StoredFile, is_conflict, key_write};
 use crate::links::account_of;
 use crate::record::settings_map;
@@ -65,9 +66,17 @@ pub struct Upload {
     caller: Caller,
     request: UploadRequest,
     bounds: Bounds,
-    key: String,
-    writer: BlobWriter,
+    id: String,
+    arrived: Arrived,
     hashes: Hashes,
+}
+
+/// Where the bytes are that have come.
+enum Arrived {
+    /// Here, as long as they are few enough for a document.
+    Few(Vec<u8>),
+    /// On their way into the store.
+    Many(BlobWriter),
 }
 
 /// What holds of an upload beside the rules.
@@ -176,17 +185,13 @@ impl Files {
     }
 
     fn upload(&self, caller: &Caller, request: UploadRequest, bounds: Bounds) -> Upload {
-        let key = self.engine().generate_id();
         Upload {
             files: self.clone(),
             caller: caller.clone(),
-            writer: self
-                .blobs()
-                .write(&key)
-                .for_bytes(request.size.unwrap_or(bounds.bytes_max)),
             request,
             bounds,
-            key,
+            id: self.engine().generate_id(),
+            arrived: Arrived::Few(Vec::new()),
             hashes: Hashes::new(),
         }
     }
@@ -271,7 +276,22 @@ impl Upload {
         {
             return Err(FilesError::NotAsDeclared { what: "size" });
         }
-        self.writer.write(bytes).await
+        let few_max = self.files.options().embedded_bytes_max;
+        match &mut self.arrived {
+            Arrived::Few(few) if few.len() + bytes.len() <= few_max => {
+                few.extend_from_slice(bytes);
+            }
+            Arrived::Few(few) => {
+                let few = std::mem::take(few);
+                let bytes_max = self.request.size.unwrap_or(self.bounds.bytes_max);
+                let mut writer = self.files.blobs().write(&self.id).for_bytes(bytes_max);
+                writer.write(&few).await?;
+                writer.write(bytes).await?;
+                self.arrived = Arrived::Many(writer);
+            }
+            Arrived::Many(writer) => writer.write(bytes).await?,
+        }
+        Ok(())
     }
 
     /// Publishes the file: from the moment that this returns it is there, and in the place of the one before.
@@ -284,14 +304,14 @@ impl Upload {
     }
 
     /// The same in one commit with other writes. If one of those cannot be made, nothing is published.
-    pub(crate) async fn finish_with(self, others: Vec<Write>) -> Result<Published, FilesError> {
+    pub(crate) async fn finish_with(self, mut others: Vec<Write>) -> Result<Published, FilesError> {
         let Self {
             files,
             caller,
             request,
             bounds,
-            key,
-            writer,
+            id,
+            arrived,
             hashes,
         } = self;
         let sha256: [u8; 32] = hashes.sha256.finalize().into();
@@ -324,7 +344,10 @@ impl Upload {
             sha256,
             crc32c: hashes.crc32c,
             sniffed: sniffed.to_owned(),
-            key,
+            key: match &arrived {
+                Arrived::Few(_) => embedded_key(&id),
+                Arrived::Many(_) => id,
+            },
         };
         if bounds
             .content_type
@@ -339,6 +362,13 @@ impl Upload {
         // Asked before the bytes are made to last, which is what takes long.
         let before = files.find(&record.name)?;
         let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
+        let writer = match arrived {
+            Arrived::Few(bytes) => {
+                others.push(embed(&record.key, bytes)?);
+                return publish(&files, &caller, record, &request.guard, &bounds.reserved, &others).await;
+            }
+            Arrived::Many(writer) => writer,
+        };
         writer.finish().await?;
         let key = record.key.clone();
         let published = publish(&files, &caller, record, &request.guard, &bounds.reserved, &others).await;

@@ -23,6 +23,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use crate::embedded::{embed, embedded_key};
 use crate::fields::Fields;
 use crate::files::key_write;
 use crate::{ContentType, FileRecord, Files, FilesError, LinkGrant, StoredFile, VariantPolicy};
@@ -134,16 +135,27 @@ impl Files {
             .run(pixels, move || render::render(&bytes, format, &variant))
             .await?;
         let content_type = variant.format.unwrap_or(VariantFormat::of(format)).content_type();
-        let key = self.engine().generate_id();
-        let mut writer = self.blobs().write(&key);
-        writer.write(&made).await?;
-        writer.finish().await?;
+        let is_kept = self.variants_kept(&file.record.key, KEPT_MAX).await?.len() < KEPT_MAX as usize;
+        let id = self.engine().generate_id();
+        // What is not kept is in no document; it is collected once it is old enough.
+        let is_embedded = is_kept && made.len() <= self.options().embedded_bytes_max;
+        let key = if is_embedded { embedded_key(&id) } else { id };
         let mut record = file.record.clone();
         record.size = made.len() as u64;
         record.content_type = ContentType::parse(content_type)?;
         record.sha256 = Sha256::digest(&made).into();
         record.key = key;
-        self.keep_variant(file, &variant, &record).await?;
+        let bytes = if is_embedded {
+            Some(embed(&record.key, made)?)
+        } else {
+            let mut writer = self.blobs().write(&record.key);
+            writer.write(&made).await?;
+            writer.finish().await?;
+            None
+        };
+        if is_kept {
+            self.keep_variant(file, &variant, &record, bytes).await?;
+        }
         Ok(StoredFile {
             record,
             version: file.version,
@@ -170,17 +182,14 @@ impl Files {
         }))
     }
 
-    /// Keeps what was made, if there are not too many. What is not kept is collected once it is old enough.
+    /// Keeps what was made, with its bytes if they lie in a document.
     async fn keep_variant(
         &self,
         file: &StoredFile,
         variant: &Variant,
         record: &FileRecord,
+        bytes: Option<Write>,
     ) -> Result<(), FilesError> {
-        let kept = self.variants_kept(&file.record.key, KEPT_MAX).await?;
-        if kept.len() >= KEPT_MAX as usize {
-            return Ok(());
-        }
         let map = Map::from([
             (
                 "size".to_owned(),
@@ -193,15 +202,17 @@ impl Files {
             ("sha256".to_owned(), Value::from(STANDARD.encode(record.sha256))),
             ("key".to_owned(), Value::from(record.key.as_str())),
         ]);
+        let mut writes = vec![
+            Write {
+                path: variants_of(&file.record.key)?.document(&variant.to_string())?,
+                kind: WriteKind::Set(map.into()),
+                precondition: Precondition::None,
+            },
+            key_write(&record.key, &file.record.name, None)?,
+        ];
+        writes.extend(bytes);
         let body = CommitBody {
-            writes: vec![
-                Write {
-                    path: variants_of(&file.record.key)?.document(&variant.to_string())?,
-                    kind: WriteKind::Set(map.into()),
-                    precondition: Precondition::None,
-                },
-                key_write(&record.key, &file.record.name, None)?,
-            ],
+            writes,
             ..CommitBody::default()
         };
         self.engine().commit(&Caller::System, body, None).await?;
@@ -218,7 +229,7 @@ impl Files {
         for document in kept {
             let map = map_of(&document)?;
             let key = Fields::new(&map, &document.path).needed_text("key")?;
-            self.blobs().delete(&key).await?;
+            writes.extend(self.remove_bytes(&key).await?);
             for path in [document.path, crate::files::key_path(&key)?] {
                 writes.push(Write {
                     path,

@@ -10,10 +10,12 @@ use axum::body::Body;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+
+use crate::routes::files::upload::METADATA_PREFIX;
 
 /// An origin whose pages may call the API: `scheme://host` or `scheme://host:port`, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +100,17 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// The headers of requests that pages may send, beside a file's own metadata.
+const ALLOWED_HEADERS: &str = "Accept, Authorization, Cache-Control, Content-Digest, Content-Disposition, Content-Encoding, \
+                               Content-Language, Content-MD5, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, \
+                               If-None-Match, If-Range, If-Unmodified-Since, Range, Tus-Resumable, Upload-Checksum, \
+                               Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, \
+                               X-Andiron-Session, X-CSRF-Token, X-Request-Id";
+/// Headers of a file's own metadata that one preflight may ask for.
+const METADATA_HEADERS_MAX: usize = 64;
+
 /// The answer to a preflight of an allowed origin; [`add_headers`] completes it.
-pub(crate) fn preflight_answer() -> Response {
+pub(crate) fn preflight_answer(asked: &HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -108,17 +119,34 @@ pub(crate) fn preflight_answer() -> Response {
             ACCESS_CONTROL_ALLOW_METHODS,
             "GET, HEAD, POST, PUT, PATCH, DELETE",
         ),
-        (
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            "Accept, Authorization, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Range, \
-             Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, \
-             Upload-Offset, X-Andiron-Session, X-CSRF-Token, X-Request-Id",
-        ),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let allowed = match metadata_headers(asked) {
+        own if own.is_empty() => HeaderValue::from_static(ALLOWED_HEADERS),
+        own => HeaderValue::try_from(format!("{ALLOWED_HEADERS}, {}", own.join(", ")))
+            .unwrap_or(HeaderValue::from_static(ALLOWED_HEADERS)),
+    };
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
     response
+}
+
+/// The headers of a file's own metadata among those that a preflight asks for: there is no pattern that would allow all.
+fn metadata_headers(asked: &HeaderMap) -> Vec<&str> {
+    asked
+        .get_all(ACCESS_CONTROL_REQUEST_HEADERS)
+        .iter()
+        .filter_map(|names| names.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim_matches([' ', '\t']))
+        .filter(|name| {
+            let own = name.get(..METADATA_PREFIX.len());
+            own.is_some_and(|own| own.eq_ignore_ascii_case(METADATA_PREFIX))
+                && HeaderName::from_bytes(name.as_bytes()).is_ok()
+        })
+        .take(METADATA_HEADERS_MAX)
+        .collect()
 }
 
 /// Lets the pages of an allowed origin read the answer; where sessions are in cookies, also with those.

@@ -127,7 +127,7 @@ impl Gate {
         };
 
         let response = if origin.is_some() && cors::is_preflight(request.method(), headers) {
-            cors::preflight_answer()
+            cors::preflight_answer(request.headers())
         } else {
             match self.admit(&mut request) {
                 Ok(admitted) => {

@@ -12,7 +12,7 @@ mod collections;
 mod commit;
 mod documents;
 mod documents_write;
-mod files;
+pub(crate) mod files;
 mod health;
 mod live;
 mod query;

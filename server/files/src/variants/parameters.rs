@@ -8,7 +8,7 @@ use image::ImageFormat;
 
 /// Pixels of one side of a variant.
 pub const VARIANT_SIDE_MAX: u32 = 4096;
-/// How good a JPEG is of which nothing is said.
+/// How good a JPEG or a WebP is of which nothing is said.
 const QUALITY_DEFAULT: u8 = 80;
 
 /// How an image comes into a box of another shape.
@@ -30,7 +30,7 @@ pub enum VariantFormat {
     Jpeg,
     /// PNG.
     Png,
-    /// WebP, lossless.
+    /// WebP, with a quality; with that of 100 it loses nothing.
     WebP,
 }
 
@@ -73,7 +73,7 @@ pub struct Variant {
     pub fit: Fit,
     /// What it is encoded as; as the image is if nothing is said.
     pub format: Option<VariantFormat>,
-    /// How good a JPEG is, from 1 to 100.
+    /// How good a JPEG or a WebP is, from 1 to 100.
     pub quality: u8,
 }
 
@@ -175,7 +175,7 @@ impl fmt::Display for Variant {
         if let Some(format) = self.format {
             write!(formatter, "&format={}", format.name())?;
         }
-        if !matches!(self.format, Some(VariantFormat::Png | VariantFormat::WebP)) {
+        if !matches!(self.format, Some(VariantFormat::Png)) {
             write!(formatter, "&quality={}", self.quality)?;
         }
         Ok(())
@@ -192,7 +192,11 @@ mod tests {
             ("height=5&width=7", "width=7&height=5&fit=inside&quality=80"),
             (
                 "width=7&format=webp&quality=3&fit=cover",
-                "width=7&fit=cover&format=webp",
+                "width=7&fit=cover&format=webp&quality=3",
+            ),
+            (
+                "width=7&format=png&quality=3&fit=cover",
+                "width=7&fit=cover&format=png",
             ),
             ("format=jpeg&quality=50", "fit=inside&format=jpeg&quality=50"),
         ] {

@@ -21,6 +21,8 @@ pub(super) const PIXELS_MAX: u64 = 40_000_000;
 const DECODED_BYTES_MAX: u64 = 256 << 20;
 /// How long decoding may take.
 const DECODING_TIME_MAX: Duration = Duration::from_secs(10);
+/// The quality at which a WebP loses nothing.
+const LOSSLESS: u8 = 100;
 /// By how much an image is made smaller at most by the filter that looks best; what goes beyond is done by a faster one.
 const FINE_FACTOR: u32 = 2;
 
@@ -144,10 +146,28 @@ fn encode(image: DynamicImage, format: VariantFormat, quality: u8) -> Result<Vec
             image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))
         }
         VariantFormat::Png => image.write_with_encoder(PngEncoder::new(&mut bytes)),
+        VariantFormat::WebP if quality < LOSSLESS => return lossy_webp(&image, quality),
         VariantFormat::WebP => image.write_with_encoder(WebPEncoder::new_lossless(&mut bytes)),
     };
     encoded.map_err(|error| FilesError::Internal(format!("an image could not be encoded: {error}")))?;
     Ok(bytes)
+}
+
+fn lossy_webp(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, FilesError> {
+    let (width, height) = (image.width(), image.height());
+    let encoder = match image {
+        DynamicImage::ImageRgb8(pixels) => webp::Encoder::from_rgb(pixels, width, height),
+        DynamicImage::ImageRgba8(pixels) => webp::Encoder::from_rgba(pixels, width, height),
+        _ => {
+            return Err(FilesError::Internal(
+                "an image is neither RGB nor RGBA".to_owned(),
+            ));
+        }
+    };
+    let bytes = encoder
+        .encode_simple(false, f32::from(quality))
+        .map_err(|error| FilesError::Internal(format!("an image could not be encoded: {error:?}")))?;
+    Ok(bytes.to_vec())
 }
 
 /// What has no transparency has what shows through it: white.
@@ -288,6 +308,54 @@ mod tests {
             let again = made(&bytes, kind, "width=16&format=png");
             assert_eq!((again.width(), again.height()), (16, 8));
         }
+    }
+
+    #[test]
+    fn quality_is_a_matter_of_size_and_of_likeness() {
+        let photo = image::RgbImage::from_fn(200, 150, |x, y| {
+            let wave = (f64::from(x) / 9.0).sin() * (f64::from(y) / 7.0).cos() * 50.0;
+            image::Rgb([120.0 + wave, 90.0 + wave, 130.0 - wave].map(|channel| channel as u8))
+        });
+        let source = png(&DynamicImage::ImageRgb8(photo.clone()));
+        let difference = |bytes: &[u8]| {
+            let again = image::load_from_memory(bytes).unwrap().into_rgb8();
+            let pairs = again.as_raw().iter().zip(photo.as_raw());
+            pairs
+                .map(|(one, other)| u64::from(one.abs_diff(*other)))
+                .sum::<u64>() as f64
+                / photo.as_raw().len() as f64
+        };
+        for format in ["jpeg", "webp"] {
+            let made = |quality: u8| {
+                let variant = format!("format={format}&quality={quality}").parse().unwrap();
+                render(&source, ImageFormat::Png, &variant).unwrap()
+            };
+            let (bad, good) = (made(10), made(90));
+            assert!(
+                bad.len() * 2 < good.len(),
+                "{format}: {} and {} bytes",
+                bad.len(),
+                good.len()
+            );
+            assert!(difference(&good) < 4.0, "{format}: {}", difference(&good));
+            assert!(
+                difference(&bad) > difference(&good) && difference(&bad) < 20.0,
+                "{format}"
+            );
+        }
+        let exact = "format=webp&quality=100".parse().unwrap();
+        let exact = render(&source, ImageFormat::Png, &exact).unwrap();
+        assert_eq!(difference(&exact), 0.0);
+        // What can be seen through stays so.
+        let mut hole = DynamicImage::ImageRgb8(photo.clone()).into_rgba8();
+        (0..40).for_each(|x| (0..40).for_each(|y| hole.put_pixel(x, y, Rgba([0; 4]))));
+        let variant = "format=webp&quality=50".parse().unwrap();
+        let made = render(&png(&DynamicImage::ImageRgba8(hole)), ImageFormat::Png, &variant).unwrap();
+        let made = image::load_from_memory(&made).unwrap().into_rgba8();
+        assert_eq!(
+            (made.get_pixel(20, 20).0[3], made.get_pixel(100, 100).0[3]),
+            (0, 255)
+        );
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub(crate) struct TestFiles {
 
 impl TestFiles {
     pub(crate) fn over(blobs: Blobs, options: FilesOptions) -> Self {
+        // These tests are about stores: small files are to be there too.
+        let options = FilesOptions {
+            embedded_bytes_max: 0,
+            ..options
+        };
         let system = Surroundings::system();
         let ahead = Arc::new(AtomicI64::new(0));
         let (now, by) = (Arc::clone(&system.now), Arc::clone(&ahead));

@@ -48,6 +48,8 @@ pub(crate) struct Browser {
     /// The page that is driven.
     session: String,
     calls: u64,
+    /// What was said of downloads.
+    downloads: Vec<Value>,
     // Dropped after the connection: the browser ends, then its profile goes.
     process: Child,
     _profile: TempDir,
@@ -114,6 +116,7 @@ impl Browser {
             socket,
             session: String::new(),
             calls: 0,
+            downloads: Vec::new(),
             process,
             _profile: profile,
         };
@@ -154,7 +157,28 @@ impl Browser {
     async fn next(&mut self) -> Value {
         let message = timeout(SILENCE_MAX, self.socket.next()).await;
         let message = message.expect("the browser says something").unwrap().unwrap();
-        serde_json::from_str(message.to_text().unwrap()).unwrap_or(Value::Null)
+        let said: Value = serde_json::from_str(message.to_text().unwrap()).unwrap_or(Value::Null);
+        if said["method"] == "Browser.downloadProgress" {
+            self.downloads.push(said.clone());
+        }
+        said
+    }
+
+    /// Waits until a download is there, whole.
+    pub(crate) async fn await_download(&mut self) {
+        loop {
+            let known = self.downloads.iter().find_map(|download| {
+                let state = download["params"]["state"].as_str()?;
+                ["completed", "canceled"]
+                    .contains(&state)
+                    .then(|| state.to_owned())
+            });
+            if let Some(state) = known {
+                assert_eq!(state, "completed");
+                return;
+            }
+            self.next().await;
+        }
     }
 
     /// Opens a page and waits until it is there.

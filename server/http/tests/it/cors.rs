@@ -64,6 +64,45 @@ async fn an_allowed_origin_may_ask_call_and_read() {
 }
 
 #[tokio::test]
+async fn a_page_may_send_what_an_upload_has() {
+    let server = with_origins().await;
+    let asked = Request::new("OPTIONS", "/api/v1/files/main/cat.png")
+        .header("origin", APP)
+        .header("access-control-request-method", "PUT")
+        .header(
+            "access-control-request-headers",
+            "cache-control,content-disposition,content-md5,x-evil,x-meta-owner, X-Meta-Mood,x-metal,x-meta-a b",
+        );
+    let answer = server.send_as_it_is(asked).await;
+    let allowed: Vec<_> = answer
+        .header("access-control-allow-headers")
+        .split(", ")
+        .collect();
+    for header in ["Cache-Control", "Content-Disposition", "Content-MD5"] {
+        assert!(allowed.contains(&header), "{header}");
+    }
+    let own: Vec<_> = allowed
+        .iter()
+        .filter(|name| name.to_ascii_lowercase().starts_with("x-m"))
+        .collect();
+    assert_eq!(own, [&"x-meta-owner", &"X-Meta-Mood"]);
+    assert!(!allowed.contains(&"x-evil"));
+    let many: Vec<_> = (0..500).map(|number| format!("x-meta-{number}")).collect();
+    let asked = Request::new("OPTIONS", "/api/v1/files/main/cat.png")
+        .header("origin", APP)
+        .header("access-control-request-method", "PUT")
+        .header("access-control-request-headers", &many.join(","));
+    let answer = server.send_as_it_is(asked).await;
+    assert_eq!(
+        answer
+            .header("access-control-allow-headers")
+            .matches("x-meta-")
+            .count(),
+        64
+    );
+}
+
+#[tokio::test]
 async fn no_other_origin_is_allowed_anything() {
     let server = with_origins().await;
     for origin in [

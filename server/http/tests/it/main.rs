@@ -52,6 +52,8 @@ mod cors;
 mod denials;
 mod documents;
 mod failures;
+#[cfg(feature = "foreign-clients")]
+mod files_browser;
 mod files_buckets;
 mod files_host;
 mod files_links;
@@ -61,6 +63,7 @@ mod files_read;
 #[cfg(feature = "foreign-clients")]
 mod files_remote;
 mod files_rules;
+mod files_small;
 mod files_transfer;
 mod files_upload;
 mod files_variants;

@@ -25,6 +25,14 @@ use crate::client::{Answer, Client, Request};
 use crate::files_place::place;
 use crate::smtp::SmtpServer;
 
+/// Files of any size have their bytes in the store, which most tests are about.
+fn apart() -> FilesOptions {
+    FilesOptions {
+        embedded_bytes_max: 0,
+        ..FilesOptions::default()
+    }
+}
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Engine,
@@ -138,7 +146,15 @@ impl Server {
     /// A server with ways out for messages of the test's making.
     pub(crate) async fn with_post(accounts: AuthOptions, post: impl FnOnce(&Engine) -> Post) -> Self {
         let (limits, options) = (EngineOptions::default(), HttpOptions::default());
-        Self::opened(limits, options, accounts, post, andiron_http::router).await
+        Self::opened(limits, options, accounts, apart(), post, andiron_http::router).await
+    }
+
+    /// A server whose small files lie in documents, as they do by default.
+    pub(crate) async fn with_small_files() -> Self {
+        let (limits, options) = (EngineOptions::default(), HttpOptions::default());
+        let (accounts, files) = (quick_accounts(), FilesOptions::default());
+        let post = |_: &Engine| Post::default();
+        Self::opened(limits, options, accounts, files, post, andiron_http::router).await
     }
 
     pub(crate) async fn of(
@@ -152,13 +168,14 @@ impl Server {
             deliver: mails.map(SmtpServer::transport),
             ..Post::default()
         };
-        Self::opened(limits, options, accounts, post, router).await
+        Self::opened(limits, options, accounts, apart(), post, router).await
     }
 
     async fn opened(
         limits: EngineOptions,
         options: HttpOptions,
         accounts: AuthOptions,
+        files: FilesOptions,
         post: impl FnOnce(&Engine) -> Post,
         router: impl FnOnce(App) -> Router,
     ) -> Self {
@@ -188,7 +205,7 @@ impl Server {
         };
         let folder = tempfile::tempdir().unwrap();
         let blobs = place(folder.path());
-        let files = Files::new(engine.clone(), blobs.clone(), FilesOptions::default());
+        let files = Files::new(engine.clone(), blobs.clone(), files);
         files.claim_place().await.unwrap();
         let app = App::new(
             engine.clone(),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use andiron_files::{Files, FilesError, LinkMethod, StoredFile, Variant};
+use andiron_files::{ByteStream, Files, FilesError, LinkMethod, StoredFile, Variant};
 use andiron_protocol::ErrorCode;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -64,7 +64,7 @@ const BOUNDARY_BYTES: usize = 16;
         ("height" = Option<u32>, Query, description = "And this high", nullable = false),
         ("fit" = Option<String>, Query, description = "`inside` (the default), `cover` or `contain`", nullable = false),
         ("format" = Option<String>, Query, description = "`jpeg`, `png` or `webp`; as the image is by default", nullable = false),
-        ("quality" = Option<u32>, Query, description = "Of a JPEG, from 1 to 100, 80 by default", nullable = false),
+        ("quality" = Option<u32>, Query, description = "Of a JPEG or a WebP, from 1 to 100, 80 by default; a WebP of 100 loses nothing", nullable = false),
         ("Range" = Option<String>, Header, description = "The bytes to answer with, as in `bytes=0-1023`", nullable = false),
         ("If-Range" = Option<String>, Header, description = "The `ETag` of the parts that the client has: of another file it gets the whole", nullable = false),
         ("If-None-Match" = Option<String>, Header, description = "Versions in quotes, or `*`; 304 if the file is at one of them", nullable = false),
@@ -208,16 +208,8 @@ async fn bytes(
         set(response.headers_mut(), CONTENT_LENGTH, &length.to_string());
         return Ok(response);
     }
-    let mut body = FileBody::start(
-        app.files.clone(),
-        file,
-        parts,
-        length,
-        app.options.write_stall_max,
-    );
     // Until something has come the answer can still be a problem.
-    body.prepare().await?;
-    *response.body_mut() = Body::new(body);
+    *response.body_mut() = body(app, file, parts, length).await?;
     Ok(response)
 }
 
@@ -293,70 +285,77 @@ fn unsatisfiable(size: u64) -> Response {
     response
 }
 
-/// A body that is read as it is sent, a few pieces ahead of the client.
+/// The pieces as a body, once the first bytes of it are here.
+async fn body(app: &AppRef, file: StoredFile, pieces: Vec<Piece>, length: u64) -> Result<Body, ApiError> {
+    let mut reading = Reading {
+        files: app.files.clone(),
+        file,
+        pieces: pieces.into_iter(),
+        stream: None,
+    };
+    let first = reading.next().await?.unwrap_or_default();
+    if first.len() as u64 == length {
+        return Ok(Body::from(first));
+    }
+    let (sender, receiver) = mpsc::channel(PIECES_MAX);
+    tokio::spawn(reading.send(sender, app.options.write_stall_max));
+    Ok(Body::new(FileBody {
+        first: Some(first),
+        pieces: receiver,
+        left: length,
+    }))
+}
+
+/// What is left of an answer.
+struct Reading {
+    files: Files,
+    file: StoredFile,
+    pieces: std::vec::IntoIter<Piece>,
+    stream: Option<ByteStream>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Bytes>, FilesError> {
+        loop {
+            if let Some(stream) = &mut self.stream {
+                match stream.next().await? {
+                    Some(bytes) => return Ok(Some(bytes)),
+                    None => self.stream = None,
+                }
+            }
+            match self.pieces.next() {
+                Some(Piece::Text(text)) => return Ok(Some(text)),
+                Some(Piece::Bytes(range)) => self.stream = Some(self.files.read(&self.file, range).await?),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads on, a few pieces ahead of the client.
+    async fn send(mut self, sender: mpsc::Sender<Result<Bytes, FilesError>>, stall_max: Duration) {
+        loop {
+            let next = match self.next().await {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "a file could not be read to its end");
+                    Err(error)
+                }
+            };
+            let is_last = next.is_err();
+            // A client that takes nothing for too long has its connection ended by the server; then nobody receives.
+            if sender.send_timeout(next, stall_max * 2).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// A body that is read as it is sent.
 struct FileBody {
-    first: Option<Result<Bytes, FilesError>>,
+    first: Option<Bytes>,
     pieces: mpsc::Receiver<Result<Bytes, FilesError>>,
     left: u64,
-}
-
-impl FileBody {
-    fn start(files: Files, file: StoredFile, pieces: Vec<Piece>, length: u64, stall_max: Duration) -> Self {
-        let (sender, receiver) = mpsc::channel(PIECES_MAX);
-        tokio::spawn(async move {
-            let outcome = send_all(&files, &file, pieces, &sender, stall_max).await;
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "a file could not be read to its end");
-                // If the client has gone meanwhile, there is nobody to tell.
-                let _ = sender.send(Err(error)).await;
-            }
-        });
-        Self {
-            first: None,
-            pieces: receiver,
-            left: length,
-        }
-    }
-
-    /// Waits for the first piece, so that a failure can still be told.
-    async fn prepare(&mut self) -> Result<(), ApiError> {
-        match self.pieces.recv().await {
-            Some(Err(error)) => Err(error.into()),
-            first => {
-                self.first = first;
-                Ok(())
-            }
-        }
-    }
-}
-
-async fn send_all(
-    files: &Files,
-    file: &StoredFile,
-    pieces: Vec<Piece>,
-    sender: &mpsc::Sender<Result<Bytes, FilesError>>,
-    stall_max: Duration,
-) -> Result<(), FilesError> {
-    // A client that takes nothing for too long has its connection ended by the server; then nobody receives.
-    let send = async |bytes| matches!(sender.send_timeout(Ok(bytes), stall_max * 2).await, Ok(()));
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => {
-                if !send(text).await {
-                    return Ok(());
-                }
-            }
-            Piece::Bytes(range) => {
-                let mut stream = files.read(file, range).await?;
-                while let Some(bytes) = stream.next().await? {
-                    if !send(bytes).await {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 impl http_body::Body for FileBody {
@@ -368,7 +367,7 @@ impl http_body::Body for FileBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, FilesError>>> {
         let next = match self.first.take() {
-            Some(first) => Some(first),
+            Some(first) => Some(Ok(first)),
             None => std::task::ready!(self.pieces.poll_recv(context)),
         };
         Poll::Ready(match next {

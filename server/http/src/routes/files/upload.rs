@@ -22,7 +22,7 @@ use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
 /// What the headers begin with that become a file's own metadata.
-const METADATA_PREFIX: &str = "x-meta-";
+pub(crate) const METADATA_PREFIX: &str = "x-meta-";
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
