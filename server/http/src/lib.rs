@@ -7,6 +7,9 @@
 //! Deliberately absent: how anything is stored, planned or authorized, and where settings come from. Nothing here is
 //! global: an [`App`] is a value, and there may be many in a process.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod options;
 
 mod app;

@@ -17,7 +17,7 @@ mod health;
 mod live;
 mod query;
 mod reference;
-mod uploads;
+pub(crate) mod uploads;
 mod well_known;
 
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};

@@ -6,6 +6,9 @@ mod admin;
 mod commands;
 mod crash;
 mod crash_files;
+mod files_disk;
+#[cfg(feature = "foreign-clients")]
+mod files_store;
 mod live;
 #[cfg(feature = "foreign-clients")]
 mod live_clients;

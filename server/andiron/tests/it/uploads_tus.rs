@@ -9,12 +9,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use andiron_testkit::ServerProcess;
+use andiron_testkit::{ServerProcess, StoreServer};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::files_store::settings_of;
 use crate::{program, run};
 
 /// The package, pinned.
@@ -87,6 +88,18 @@ impl Between {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_from_npm_gets_its_file_through_cut_connections_and_a_killed_server() {
+    uploads_through_disturbances(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_client_gets_its_file_through_to_s3() {
+    let store = StoreServer::s3();
+    let settings = settings_of(&store);
+    uploads_through_disturbances(&settings.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+/// Uploads the file to a server with these arguments.
+async fn uploads_through_disturbances(arguments: &[&str]) {
     let packages = packages();
     let folder = tempfile::tempdir().unwrap();
     // Bytes that are nowhere the same, so that what is lost or doubled shows.
@@ -105,7 +118,7 @@ async fn a_client_from_npm_gets_its_file_through_cut_connections_and_a_killed_se
     let project = folder.path().join("project");
     std::fs::create_dir(&project).unwrap();
     let key = run(&project, &["key", "create", "tus"]).expect(0).stdout;
-    let mut server = ServerProcess::start(program(), &project, &[]);
+    let mut server = ServerProcess::start(program(), &project, arguments);
     let between = Between::start(server.address()).await;
     let mut client = tokio::process::Command::new("node")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tus_client.cjs"))

@@ -7,6 +7,8 @@ pub(crate) mod action;
 pub(crate) mod buckets;
 pub(crate) mod change;
 pub(crate) mod form;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 pub(crate) mod list;
 mod range;
 pub(crate) mod read;

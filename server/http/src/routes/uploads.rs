@@ -4,6 +4,8 @@
 //! answer has `Tus-Resumable`, errors too. `X-HTTP-Method-Override` is refused: what a request is told by its method alone,
 //! here as everywhere.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod headers;
 
 use andiron_files::{ChecksumAlgorithm, Continuation, Progress, ResumableRequest, ResumableUpload, UploadId};

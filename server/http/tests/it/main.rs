@@ -67,6 +67,7 @@ mod files_small;
 mod files_transfer;
 mod files_upload;
 mod files_variants;
+mod fuzzing;
 mod headers;
 mod health;
 mod live;

@@ -1,0 +1,5 @@
+//! `Range` headers, for files of any size.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| andiron_http::fuzzing::range_header(bytes));
