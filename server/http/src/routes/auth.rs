@@ -15,9 +15,10 @@ pub(crate) mod sign_up;
 use std::sync::Arc;
 
 use andiron_auth::{
-    Account, AccountView, ClientInfo, EmailAddress, SecondFactorDue, SessionTokens, SignInOutcome, SignedIn,
+    Account, AccountView, AuthError, ClientInfo, EmailAddress, SecondFactorDue, SessionTokens, SignInOutcome,
+    SignedIn,
 };
-use andiron_protocol::Timestamp;
+use andiron_protocol::{ErrorCode, Timestamp};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -53,6 +54,16 @@ pub(crate) fn read_plain(app: &AppRef, request: Request) -> Result<(Parts, Clien
     Parameters::read(parts.uri.query(), &[])?;
     let client = client_info(&app.options, &parts);
     Ok((parts, client))
+}
+
+/// An error of a request in whose body credentials were refused: in words that speak of these, not of the header's.
+fn of_body(error: AuthError, words: &'static str) -> ApiError {
+    match error {
+        AuthError::Unauthenticated | AuthError::SignInFailed => {
+            ApiError::new(ErrorCode::Unauthenticated, words)
+        }
+        error => error.into(),
+    }
 }
 
 /// A body that says nothing.

@@ -388,9 +388,12 @@ async fn a_custom_token_signs_in_and_is_nothing_else() {
         );
     }
     server.clock.advance(3601);
-    assert_eq!(
-        post(&server, "custom", &json!({"token": token})).await.status,
-        401
+    let late = post(&server, "custom", &json!({"token": token})).await;
+    assert_eq!(late.status, 401);
+    assert!(
+        late.text().contains("the custom token is not in force"),
+        "{}",
+        late.text()
     );
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use totp_rs::{Algorithm, TOTP};
 
 use crate::auth_client::{PASSWORD, Person, events, post, sign_in};
+use crate::auth_mail;
 use crate::auth_sign_up::join;
 use crate::client::Answer;
 use crate::reference::assert_described;
@@ -94,6 +95,31 @@ async fn an_authenticator_is_asked_for_at_every_sign_in() {
     assert!(
         events.contains(&"factor-added".to_owned()) && events.contains(&"second-factor-refused".to_owned())
     );
+}
+
+#[tokio::test]
+async fn a_new_password_by_mail_does_not_take_the_place_of_the_second_factor() {
+    let (mails, server) = auth_mail::started().await;
+    let ada = auth_mail::signed_up(&mails, &server, "ada@example.org").await;
+    let (authenticator, _) = enrol(&server, &ada).await;
+    server.clock.advance(60);
+    let code = auth_mail::reset_code(&mails, &server, "ada@example.org").await;
+    let confirmed = auth_mail::confirm_reset(&server, &code, auth_mail::NEW_PASSWORD).await;
+    assert_eq!(confirmed, 204);
+    let due = sign_in(&server, "ada@example.org", auth_mail::NEW_PASSWORD).await;
+    assert!(due.json().get("session").is_none(), "{}", due.text());
+    // Nor does who reads the mailbox get around it by a link.
+    let number = mails.count();
+    post(&server, "link", &json!({"email": "ada@example.org"})).await;
+    let link = json!({"code": mails.mail(number).await.code()});
+    let by_link = post(&server, "link/confirm", &link).await.json();
+    assert_eq!(
+        by_link["mfa"]["factors"],
+        json!(["totp", "recovery"]),
+        "{by_link}"
+    );
+    let ticket = due.json()["mfa"]["ticket"].as_str().unwrap().to_owned();
+    Person::of(&verify(&server, &ticket, &authenticator.code(&server)).await);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::server::{Server, quick_accounts};
 use crate::smtp::SmtpServer;
 use crate::timing::assert_equally_fast;
 
-const NEW_PASSWORD: &str = "another long password";
+pub(crate) const NEW_PASSWORD: &str = "another long password";
 
 /// Settings under which one mailbox may get many mails.
 fn many_mails() -> AuthOptions {
@@ -25,14 +25,14 @@ fn many_mails() -> AuthOptions {
     }
 }
 
-async fn started() -> (SmtpServer, Server) {
+pub(crate) async fn started() -> (SmtpServer, Server) {
     let mails = SmtpServer::start().await;
     let server = Server::with_mail(&mails, many_mails()).await;
     (mails, server)
 }
 
 /// Somebody who has signed up, and the mail about that taken in.
-async fn signed_up(mails: &SmtpServer, server: &Server, email: &str) -> Person {
+pub(crate) async fn signed_up(mails: &SmtpServer, server: &Server, email: &str) -> Person {
     let number = mails.count();
     let person = Person::sign_up(server, email).await;
     assert_eq!(mails.mail(number).await.to, email);
@@ -45,14 +45,14 @@ async fn is_verified(server: &Server, person: &Person) -> bool {
 }
 
 /// Asks for a new password and gives the code of the mail.
-async fn reset_code(mails: &SmtpServer, server: &Server, email: &str) -> String {
+pub(crate) async fn reset_code(mails: &SmtpServer, server: &Server, email: &str) -> String {
     let number = mails.count();
     let answer = post(server, "password/reset", &json!({"email": email})).await;
     assert_eq!((answer.status.as_u16(), answer.text().as_str()), (202, "{}"));
     mails.mail(number).await.code()
 }
 
-async fn confirm_reset(server: &Server, code: &str, password: &str) -> u16 {
+pub(crate) async fn confirm_reset(server: &Server, code: &str, password: &str) -> u16 {
     let body = json!({"code": code, "password": password});
     post(server, "password/confirm", &body).await.status.as_u16()
 }

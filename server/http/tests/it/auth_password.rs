@@ -253,6 +253,7 @@ async fn a_changed_password_ends_the_other_sessions_and_the_old_password() {
         )
         .await;
     assert_eq!(wrong.status, 401);
+    assert_eq!(wrong.json()["detail"], "the current password is another");
     let missing = ada
         .post(&server, "password/change", &change(Value::Null, "better battery"))
         .await;

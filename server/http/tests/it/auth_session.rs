@@ -57,7 +57,12 @@ async fn a_refresh_token_used_again_later_ends_the_session() {
     let bystander = Person::sign_in(&server, "ada@example.org", PASSWORD).await;
     let next = Person::of(&refresh(&server, &ada.refresh).await);
     server.clock.advance(11);
-    assert_eq!(refresh(&server, &ada.refresh).await.code(), "unauthenticated");
+    let reused = refresh(&server, &ada.refresh).await;
+    assert_eq!(reused.code(), "unauthenticated");
+    assert_eq!(
+        reused.json()["detail"],
+        "the refresh token is not in force: its session has ended; sign in again"
+    );
     assert_eq!(
         next.status(&server).await,
         401,

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{EmailBody, accepted, read_body};
+use super::{EmailBody, accepted, of_body, read_body};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -46,7 +46,8 @@ pub(crate) async fn change_password(
     let new = Password::parse(body.new)?;
     app.accounts
         .change_password(user, current.as_ref(), &new, &client)
-        .await?;
+        .await
+        .map_err(|error| of_body(error, "the current password is another"))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 

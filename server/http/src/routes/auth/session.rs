@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{ended, read_body, read_plain, signed_in};
+use super::{ended, of_body, read_body, read_plain, signed_in};
 use crate::answer;
 use crate::app::AppRef;
 use crate::caller::{CallerOf, account_of};
@@ -37,6 +37,7 @@ pub(crate) async fn refresh(State(app): State<AppRef>, request: Request) -> Resu
     struct Body {
         refresh_token: Option<String>,
     }
+    const REFUSED: &str = "the refresh token is not in force: its session has ended; sign in again";
     let by_cookie = session_cookies::refresh_token(&app, request.headers())?;
     let (body, client) = read_body::<Body>(&app, request).await?;
     let token = match (body.refresh_token, &by_cookie) {
@@ -52,10 +53,10 @@ pub(crate) async fn refresh(State(app): State<AppRef>, request: Request) -> Resu
     match app.accounts.refresh(&token, &client).await {
         Ok(answer) => Ok(signed_in(StatusCode::OK, &answer)),
         // A cookie that is good for nothing any more would be sent for ever.
-        Err(error @ AuthError::Unauthenticated) if by_cookie.is_some() => {
-            Ok(ended(ApiError::from(error).into_response()))
-        }
-        Err(error) => Err(error.into()),
+        Err(AuthError::Unauthenticated) if by_cookie.is_some() => Ok(ended(
+            of_body(AuthError::Unauthenticated, REFUSED).into_response(),
+        )),
+        Err(error) => Err(of_body(error, REFUSED)),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{outcome, read_body, signed_in};
+use super::{of_body, outcome, read_body, signed_in};
 use crate::app::AppRef;
 use crate::openapi::account_schemas as schemas;
 use crate::problem::ApiError;
@@ -60,6 +60,7 @@ pub(crate) async fn custom(State(app): State<AppRef>, request: Request) -> Resul
     let answer = app
         .accounts
         .sign_in_with_custom_token(&body.token, &client)
-        .await?;
+        .await
+        .map_err(|error| of_body(error, "the custom token is not in force: have a new one minted"))?;
     Ok(signed_in(StatusCode::OK, &answer))
 }
