@@ -97,7 +97,7 @@ impl fmt::Display for FileCell {
         let figures = &self.median;
         write!(
             f,
-            "{:<18} {:>5}  {:<12} {:>9.1} {:>10.0} {:>10.0} {:>11.1} {:>9.1} {:>8.1}",
+            "{:<18} {:>5}  {:<28} {:>9.1} {:>10.0} {:>10.0} {:>11.1} {:>9.1} {:>8.1}",
             self.operation,
             self.connections,
             self.server,

@@ -387,7 +387,7 @@ fn write_files(report: &FileReport, out: &mut String) -> std::fmt::Result {
     if !report.cells.is_empty() {
         writeln!(
             out,
-            "\n{:<18} {:>5}  {:<12} {:>9} {:>10} {:>10} {:>11} {:>9} {:>8}",
+            "\n{:<18} {:>5}  {:<28} {:>9} {:>10} {:>10} {:>11} {:>9} {:>8}",
             "files", "conns", "server", "req/s", "p50 µs", "p99 µs", "CPU µs", "gen µs", "peak MB"
         )?;
     }
@@ -398,17 +398,19 @@ fn write_files(report: &FileReport, out: &mut String) -> std::fmt::Result {
         for cell in group {
             writeln!(out, "{cell}")?;
         }
-        let Some((own, peers)) = group.split_first() else {
-            continue;
-        };
-        for peer in peers {
+        let (own, peers): (Vec<_>, Vec<_>) =
+            group.iter().partition(|cell| cell.server.starts_with("andiron"));
+        for (own, peer) in own
+            .iter()
+            .flat_map(|own| peers.iter().map(move |peer| (own, peer)))
+        {
             let (ours, theirs) = (&own.median, &peer.median);
             writeln!(
                 out,
-                "{:<18} {:>5}  {:<12} {:>8.2}× {:>10} {:>10} {:>11}",
+                "{:<18} {:>5}  {:<28} {:>8.2}× {:>10} {:>10} {:>11}",
                 "",
                 "",
-                format!("↳ {}", peer.server),
+                format!("↳ {} to {}", own.server, peer.server),
                 ours.rate / theirs.rate,
                 fraction(ours.p50_us, theirs.p50_us),
                 fraction(ours.p99_us, theirs.p99_us),

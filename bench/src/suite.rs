@@ -152,6 +152,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchE
         }
     }
     let settings = FilesPlan {
+        andiron: plan.andiron.as_deref(),
         nginx: plan.nginx.as_deref(),
         rounds: plan.rounds,
         warm_up: plan.warm_up,

@@ -18,7 +18,7 @@ use crate::{
     machine,
     process::ServerProcess,
     report::Sample,
-    target::{Session, Target},
+    target::{Andiron, Session, Target},
 };
 
 const KB: usize = 1 << 10;
@@ -58,6 +58,8 @@ const LARGE: Size = Size {
 /// How long, how often and where.
 #[derive(Debug, Clone, Copy)]
 pub struct FilesPlan<'p> {
+    /// Andiron's executable, if it is among the targets.
+    pub andiron: Option<&'p Path>,
     /// nginx's executable, if large downloads are to be measured beside it.
     pub nginx: Option<&'p Path>,
     /// Rounds to take medians of.
@@ -96,22 +98,9 @@ pub fn run(
     let mut servers = Vec::new();
     let mut folders = Vec::new();
     for target in targets {
-        let folder = plan.folder.join(format!("{}-{}", target.name(), scenario.name()));
-        fs::create_dir_all(&folder).map_err(io(format!("creating {}", folder.display())))?;
-        let Session { server, files, .. } = target.open(&folder)?;
+        let (server, folder) = open(target.as_ref(), plan.folder, scenario.name())?;
         folders.push(folder);
-        let Some(dialect) = files else { continue };
-        let mut client = Client::connect(server.address())?;
-        for (status, request) in dialect.set_up() {
-            client.expect("setting up files", status, &request)?;
-        }
-        servers.push(Server {
-            name: target.name().to_owned(),
-            process: server,
-            dialect: Some(dialect),
-            downloads: Vec::new(),
-            thumbnails: Vec::new(),
-        });
+        servers.extend(server);
     }
     let mut run = Run {
         plan,
@@ -120,7 +109,7 @@ pub fn run(
         progress,
     };
     match scenario {
-        FileScenario::Small => run.small()?,
+        FileScenario::Small => run.small(&mut folders)?,
         FileScenario::Medium => run.sized(&MEDIUM, &mut folders)?,
         FileScenario::Large => run.sized(&LARGE, &mut folders)?,
         FileScenario::Thumbnails => run.thumbnails()?,
@@ -136,6 +125,29 @@ pub fn run(
     Ok(())
 }
 
+/// A server on a folder of its own, if it takes files.
+fn open(target: &dyn Target, place: &Path, name: &str) -> Result<(Option<Server>, PathBuf), BenchError> {
+    let folder = place.join(format!("{}-{name}", target.name()));
+    fs::create_dir_all(&folder).map_err(io(format!("creating {}", folder.display())))?;
+    let Session { server, files, .. } = target.open(&folder)?;
+    let Some(dialect) = files else {
+        server.stop()?;
+        return Ok((None, folder));
+    };
+    let mut client = Client::connect(server.address())?;
+    for (status, request) in dialect.set_up() {
+        client.expect("setting up files", status, &request)?;
+    }
+    let server = Server {
+        name: target.name().to_owned(),
+        process: server,
+        dialect: Some(dialect),
+        downloads: Vec::new(),
+        thumbnails: Vec::new(),
+    };
+    Ok((Some(server), folder))
+}
+
 struct Run<'r, 'p> {
     plan: FilesPlan<'p>,
     servers: Vec<Server>,
@@ -144,15 +156,32 @@ struct Run<'r, 'p> {
 }
 
 impl Run<'_, '_> {
-    fn small(&mut self) -> Result<(), BenchError> {
+    fn small(&mut self, folders: &mut Vec<PathBuf>) -> Result<(), BenchError> {
         let body = bytes(KB);
         for server in &mut self.servers {
             server.fill(SMALL_FILES, &body)?;
+        }
+        // On one connection syncing the disk is most of the time there is, so the promise that the peer gives is shown too.
+        let relaxed = self
+            .plan
+            .andiron
+            .map(|binary| Andiron::relaxed(binary.to_owned()));
+        if let Some(relaxed) = relaxed {
+            let (server, folder) = open(&relaxed, self.plan.folder, "relaxed")?;
+            folders.push(folder);
+            self.servers.extend(server);
         }
         for connections in SMALL_CONNECTIONS {
             self.uploads("upload 1k", connections, &body, &|dialect, name, size| {
                 Some(dialect.upload(name, "application/octet-stream", size))
             })?;
+            let (measured, done) = std::mem::take(&mut self.servers)
+                .into_iter()
+                .partition(|server| !server.downloads.is_empty());
+            self.servers = measured;
+            for server in done {
+                server.process.stop()?;
+            }
         }
         for connections in SMALL_CONNECTIONS {
             let measure = |plan: &FilesPlan<'_>, server: &Server, _| {

@@ -234,3 +234,71 @@ fn own_cpu() -> Duration {
     let own = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(own.tv_sec.unsigned_abs(), u32::try_from(own.tv_nsec).unwrap_or(0))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const BODY: [u8; 5000] = [7; 5000];
+
+    /// A server that takes `BODY` after every head, and answers with `status` and 600 KB, or with fewer.
+    fn serve(status: u16, sent: usize) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                thread::spawn(move || {
+                    let mut stream = stream.unwrap();
+                    let mut request = [0; 5000 + 18 + 3];
+                    while stream.read_exact(&mut request).is_ok() {
+                        assert!(
+                            request.starts_with(b"PUT / HTTP/1.1\r\n\r\n") && request.ends_with(b"\x07end")
+                        );
+                        let mut answer =
+                            format!("HTTP/1.1 {status} X\r\nContent-Length: 600000\r\n\r\n").into_bytes();
+                        answer.resize(answer.len() + sent, b'x');
+                        if stream.write_all(&answer).is_err() || sent < 600_000 {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn drive_it(address: SocketAddr) -> Result<Measured, BenchError> {
+        let next = |_: usize| Request {
+            envelope: Envelope {
+                head: b"PUT / HTTP/1.1\r\n\r\n".to_vec(),
+                tail: b"end".to_vec(),
+                status: 201,
+            },
+            body: &BODY,
+        };
+        let amount = Amount {
+            time: Duration::from_secs(600),
+            requests_max: 5,
+        };
+        drive(address, std::process::id(), 2, amount, &next)
+    }
+
+    #[test]
+    fn so_many_requests_are_counted_after_the_first_of_each_connection() {
+        let measured = drive_it(serve(201, 600_000)).unwrap();
+        assert_eq!(measured.requests, 5);
+        assert!(measured.answer_bytes > 5 * 600_000);
+    }
+
+    #[test]
+    fn other_statuses_and_answers_that_break_off_are_errors() {
+        assert!(matches!(
+            drive_it(serve(404, 600_000)),
+            Err(BenchError::Status { status: 404, .. })
+        ));
+        assert!(drive_it(serve(201, 1000)).is_err());
+    }
+}

@@ -1,6 +1,7 @@
 //! Medians and the table.
 
 use andiron_bench::{
+    files::{FileCell, FileReport},
     machine::{Machine, Source},
     process::Memory,
     report::{Cell, Report, Sample, Settings, median, table},
@@ -29,6 +30,17 @@ fn cell(server: &str, rate: f64, server_cpu_us: f64) -> Cell {
     Cell {
         workload: Workload::Read,
         connections: 64,
+        server: server.into(),
+        median: Sample::median(&rounds),
+        rounds,
+    }
+}
+
+fn file_cell(server: &str, rate: f64) -> FileCell {
+    let rounds = vec![sample(rate, 100.0)];
+    FileCell {
+        operation: "upload 1k".into(),
+        connections: 1,
         server: server.into(),
         median: Sample::median(&rounds),
         rounds,
@@ -74,7 +86,14 @@ fn the_table_relates_each_server_to_the_peer() {
             cell("pocketbase", 8_000.0, 240.0),
         ],
         live: andiron_bench::live::LiveReport::default(),
-        files: andiron_bench::files::FileReport::default(),
+        files: FileReport {
+            cells: vec![
+                file_cell("andiron", 2_000.0),
+                file_cell("pocketbase", 1_000.0),
+                file_cell("andiron-relaxed", 4_000.0),
+            ],
+            ten_uploads: Vec::new(),
+        },
         sign_ins: None,
         growth: Vec::new(),
     };
@@ -87,6 +106,20 @@ fn the_table_relates_each_server_to_the_peer() {
     assert!(table.starts_with(
         "a processor, 2 cores, 4096 MiB, Linux 6.1; 4 KiB appended and synced: 100 µs; commit 0123456789ab\n"
     ));
+
+    let is_of_files = |line: &&str| line.contains("upload 1k") || line.contains(" to ");
+    let lines: Vec<_> = table.lines().filter(is_of_files).collect();
+    assert_eq!(lines.len(), 5, "{table}");
+    assert!(
+        lines[3].contains("↳ andiron to pocketbase") && lines[3].contains("2.00×"),
+        "{}",
+        lines[3]
+    );
+    assert!(
+        lines[4].contains("↳ andiron-relaxed to pocketbase") && lines[4].contains("4.00×"),
+        "{}",
+        lines[4]
+    );
 
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["date"], "2026-01-02T03:04:05Z");
