@@ -35,6 +35,33 @@ pub(crate) struct Outbound {
     tls: OnceLock<TlsConnector>,
     /// Whether servers in private networks, and plain HTTP, are allowed: for development, and providers of one's own.
     allows_private: bool,
+    network: Network,
+}
+
+/// Where names are looked up and connections made.
+enum Network {
+    System,
+    /// One that a test sets up.
+    #[cfg(test)]
+    Staged(tests::Stage),
+}
+
+impl Network {
+    async fn addresses(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+            #[cfg(test)]
+            Self::Staged(stage) => Ok(stage.addresses()),
+        }
+    }
+
+    async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        match self {
+            Self::System => TcpStream::connect(address).await,
+            #[cfg(test)]
+            Self::Staged(stage) => stage.connect(address).await,
+        }
+    }
 }
 
 /// A request to be sent.
@@ -51,6 +78,7 @@ impl Outbound {
         Self {
             tls: OnceLock::new(),
             allows_private,
+            network: Network::System,
         }
     }
 
@@ -117,9 +145,8 @@ impl Outbound {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let address = self.resolve(&host, port).await?;
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| error.to_string())?;
+        let stream = self.network.connect(address).await;
+        let stream = stream.map_err(|error| error.to_string())?;
         let request = request(&uri)?;
         if is_tls {
             let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
@@ -135,10 +162,8 @@ impl Outbound {
     }
 
     async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, String> {
-        let found = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|error| error.to_string())?;
-        choose(found.collect(), self.allows_private)
+        let found = self.network.addresses(host, port).await;
+        choose(found.map_err(|error| error.to_string())?, self.allows_private)
     }
 }
 
@@ -277,7 +302,29 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use parking_lot::Mutex;
+
     use super::*;
+
+    /// A network in which a name leads elsewhere each time that it is looked up, and all connections end in one place.
+    pub(super) struct Stage {
+        answers: Mutex<VecDeque<SocketAddr>>,
+        connected_to: Mutex<Vec<SocketAddr>>,
+        place: SocketAddr,
+    }
+
+    impl Stage {
+        pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+            self.answers.lock().pop_front().into_iter().collect()
+        }
+
+        pub(super) async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+            self.connected_to.lock().push(address);
+            TcpStream::connect(self.place).await
+        }
+    }
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {
@@ -336,6 +383,49 @@ mod tests {
             }
         }
         assert!(choose(Vec::new(), true).is_err());
+    }
+
+    /// DNS rebinding: a name that first leads to the internet, and when it is looked up again into the server's own network.
+    /// Providers and webhooks are asked at the address that was checked, and refused when a later look-up leads inside.
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_leads_nowhere_inside() {
+        let place = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let [public, inside]: [SocketAddr; 2] =
+            ["93.184.216.34:443", "127.0.0.1:443"].map(|a| a.parse().unwrap());
+        let outbound = Outbound {
+            network: Network::Staged(Stage {
+                answers: Mutex::new([public, inside, public, inside].into()),
+                connected_to: Mutex::default(),
+                place: place.local_addr().unwrap(),
+            }),
+            ..Outbound::new(false)
+        };
+        // Whoever is connected to hangs up: the server must not try the next address for that.
+        tokio::spawn(async move { while place.accept().await.is_ok() {} });
+        let url = "https://rebinding.example/";
+        for is_webhook in [false, true] {
+            for _ in 0..2 {
+                let sent = if is_webhook {
+                    outbound.post(url, ("x", "y"), b"{}".to_vec()).await
+                } else {
+                    let call = Call {
+                        url,
+                        form: None,
+                        authorization: None,
+                    };
+                    outbound.json(call).await.map(drop)
+                };
+                assert!(sent.is_err());
+            }
+        }
+        let Network::Staged(stage) = &outbound.network else {
+            unreachable!("it was set up above");
+        };
+        assert!(
+            stage.answers.lock().is_empty(),
+            "each request looked the name up once"
+        );
+        assert_eq!(*stage.connected_to.lock(), [public, public]);
     }
 
     #[tokio::test]
