@@ -10,6 +10,8 @@ use crate::cache::DocumentCache;
 use crate::committer::Committer;
 use crate::ids::IdGenerator;
 use crate::indexes::{IndexManager, IndexSet};
+#[cfg(feature = "simulation")]
+use crate::live::LiveHand;
 use crate::live::{Inbox, LiveThreads};
 use crate::maintenance::MaintenanceThread;
 use crate::query::ScanPool;
@@ -51,6 +53,33 @@ impl Engine {
         options: EngineOptions,
         surroundings: Surroundings,
     ) -> Result<Self, EngineError> {
+        Self::open_with(store, options, surroundings, LiveThreads::start)
+    }
+
+    /// Opens an engine whose live queries are taken forward by hand.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn open_by_hand(
+        store: Arc<dyn Store>,
+        options: EngineOptions,
+        surroundings: Surroundings,
+    ) -> Result<(Self, LiveHand), EngineError> {
+        let without_threads =
+            |shared: Arc<Shared>, _, _| Ok(LiveThreads::without_threads(Arc::clone(&shared.live)));
+        let engine = Self::open_with(store, options, surroundings, without_threads)?;
+        let hand = LiveHand::new(&engine.shared, &engine.indexes, &engine.committer);
+        Ok((engine, hand))
+    }
+
+    fn open_with(
+        store: Arc<dyn Store>,
+        options: EngineOptions,
+        surroundings: Surroundings,
+        live: impl FnOnce(Arc<Shared>, Arc<IndexManager>, Arc<Committer>) -> Result<LiveThreads, EngineError>,
+    ) -> Result<Self, EngineError> {
         let indexes = IndexSet::default().following(store.snapshot()?.indexes()?);
         let metrics = EngineMetrics::default();
         let shared = Arc::new(Shared {
@@ -71,7 +100,7 @@ impl Engine {
             Arc::clone(&shared),
             Arc::clone(&committer),
         )?);
-        let live = Arc::new(LiveThreads::start(
+        let live = Arc::new(live(
             Arc::clone(&shared),
             Arc::clone(&indexes),
             Arc::clone(&committer),

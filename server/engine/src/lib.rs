@@ -38,8 +38,12 @@ pub use commit::{Committed, WriteOutcome};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use indexes::{FILE_INDEXES_MAX, IndexInfo, IndexPolicy, parse_index_file};
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use live::LiveHand;
 pub use live::{
     ChangeFeed, ChangePart, DocumentWatch, LiveChanges, LiveConnection, LiveMessage, LiveTarget, ResumeToken,
+    SharedChanges,
 };
 pub use metrics::EngineMetrics;
 pub use options::{EngineOptions, LiveLimits, QueryLimits};

@@ -1,5 +1,8 @@
 //! Changes of a result, encoded once for everybody who listens to it.
 
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
 use andiron_protocol::{DocumentPath, Query, write_data_json, write_document_json, write_json_string};
 use andiron_store::StoredDocument;
 use bytes::Bytes;
@@ -10,17 +13,51 @@ use crate::commit::stored_data;
 /// Bytes after which changes go into another frame.
 pub(super) const FRAME_BYTES: usize = 256 * 1024;
 
-/// The changes of one step, in frames: each is a JSON array as it stands in a message.
+/// Changes as the protocol has them, a JSON array. It is one for all who are told the same, and so is what whoever sends them
+/// makes of it.
+#[derive(Clone, Debug)]
+pub struct SharedChanges(Arc<Encoded>);
+
+#[derive(Debug)]
+struct Encoded {
+    json: Bytes,
+    packed: OnceLock<Bytes>,
+}
+
+impl SharedChanges {
+    fn new(json: impl Into<Bytes>) -> Self {
+        Self(Arc::new(Encoded {
+            json: json.into(),
+            packed: OnceLock::new(),
+        }))
+    }
+
+    /// The array in another encoding, of which there is one: whoever first asks for it makes it.
+    pub fn packed(&self, pack: impl FnOnce(&[u8]) -> Bytes) -> &Bytes {
+        self.0.packed.get_or_init(|| pack(&self.0.json))
+    }
+}
+
+impl Deref for SharedChanges {
+    type Target = Bytes;
+
+    /// The array.
+    fn deref(&self) -> &Bytes {
+        &self.0.json
+    }
+}
+
+/// The changes of one step, in frames.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
-    pub(super) frames: Vec<Bytes>,
+    pub(super) frames: Vec<SharedChanges>,
 }
 
 impl Event {
     /// No change.
     pub(super) fn empty() -> Self {
         Self {
-            frames: vec![Bytes::from_static(b"[]")],
+            frames: vec![SharedChanges::new(&b"[]"[..])],
         }
     }
 }
@@ -28,7 +65,7 @@ impl Event {
 /// Writes an event.
 pub(super) struct EventWriter<'q> {
     query: Option<&'q Query>,
-    frames: Vec<Bytes>,
+    frames: Vec<SharedChanges>,
     frame: Vec<u8>,
 }
 
@@ -80,7 +117,8 @@ impl<'q> EventWriter<'q> {
     fn end_frame(&mut self) {
         if !self.frame.is_empty() {
             self.frame.push(b']');
-            self.frames.push(std::mem::take(&mut self.frame).into());
+            let json = std::mem::take(&mut self.frame);
+            self.frames.push(SharedChanges::new(json));
         }
     }
 

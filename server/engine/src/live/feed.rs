@@ -112,18 +112,25 @@ impl Feed {
         inbox.pace.follow();
         let mut steps = Steps::default();
         while let Some(commands) = inbox.wait() {
-            steps.run(&inbox.pace, || {
-                let worked = catch_unwind(AssertUnwindSafe(|| self.work(&inbox, commands)));
-                match worked {
-                    Ok(Ok(changes)) => return changes,
-                    Ok(Err(error)) => tracing::error!(%error, "live queries cannot read the store"),
-                    Err(_) => tracing::error!("live queries panicked; all of them were ended"),
-                }
-                self.end_all(|| EngineError::Closed);
-                0
-            });
+            steps.run(&inbox.pace, || self.turn(&inbox, commands));
             steps.wait(&inbox.pace, || inbox.is_closed());
         }
+        self.close();
+    }
+
+    /// Works, and ends all listens if that fails; gives the number of changes that were looked at.
+    pub(super) fn turn(&mut self, inbox: &Inbox, commands: Vec<Command>) -> usize {
+        match catch_unwind(AssertUnwindSafe(|| self.work(inbox, commands))) {
+            Ok(Ok(changes)) => return changes,
+            Ok(Err(error)) => tracing::error!(%error, "live queries cannot read the store"),
+            Err(_) => tracing::error!("live queries panicked; all of them were ended"),
+        }
+        self.end_all(|| EngineError::Closed);
+        0
+    }
+
+    /// There is nothing more to come, for anybody.
+    pub(super) fn close(&self) {
         for connection in self.connections.values() {
             connection.queue.close();
         }

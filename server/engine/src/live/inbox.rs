@@ -143,12 +143,17 @@ impl Inbox {
                 return None;
             }
             let has_news = self.has_news.swap(false, Ordering::SeqCst);
-            let commands = std::mem::take(&mut self.told.lock().commands);
+            let commands = self.take_commands();
             if has_news || !commands.is_empty() {
                 return Some(commands);
             }
             std::thread::park();
         }
+    }
+
+    /// What there is to do besides looking for news.
+    pub(super) fn take_commands(&self) -> Vec<Command> {
+        std::mem::take(&mut self.told.lock().commands)
     }
 
     /// Whether the feed is to end.

@@ -10,6 +10,8 @@
 //! of a connection versions never go back; a commit is told whole or not yet. Writers wait for nobody here: they say that
 //! there is something new and go on. Left out: sockets and frames, and who a caller is.
 
+#[cfg(feature = "simulation")]
+mod by_hand;
 mod change_feed;
 mod changes;
 mod event;
@@ -22,6 +24,7 @@ mod start;
 mod token;
 mod view;
 mod watchers;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,12 +39,16 @@ use tokio::sync::Notify;
 use self::feed::Feed;
 use self::inbox::{Command, Renumbered};
 use self::queue::{Queue, Queued, Taken};
+use self::start::StartJob;
 use crate::committer::Committer;
 use crate::engine::Shared;
 use crate::indexes::IndexManager;
 use crate::{Caller, Engine, EngineError};
 
+#[cfg(feature = "simulation")]
+pub use self::by_hand::LiveHand;
 pub use self::change_feed::{ChangeFeed, ChangePart};
+pub use self::event::SharedChanges;
 pub use self::queue::{LiveChanges, LiveMessage};
 pub use self::token::ResumeToken;
 pub use self::view::LiveTarget;
@@ -73,12 +80,19 @@ impl LiveThreads {
                 begin_listens(&shared, &manager, &committer);
             })?);
         }
-        Ok(Self {
+        let started = Self::without_threads(inbox);
+        *started.threads.lock() = threads;
+        Ok(started)
+    }
+
+    /// None: what they would do is done by somebody else.
+    pub(crate) fn without_threads(inbox: Arc<Inbox>) -> Self {
+        Self {
             inbox,
             last_connection: AtomicU64::new(0),
             last_listen: AtomicU64::new(0),
-            threads: Mutex::new(threads),
-        })
+            threads: Mutex::default(),
+        }
     }
 
     /// Ends all listens and the threads. Blocks until they have stopped.
@@ -111,17 +125,28 @@ fn begin_listens(shared: &Arc<Shared>, manager: &IndexManager, committer: &Commi
     let inbox = &shared.live;
     let mut left = None;
     while let Some(job) = left.take().or_else(|| inbox.wait_for_job()) {
-        let mut tell = |started| {
-            // A feed that has ended ends these threads too.
-            let _ = inbox.tell(Command::Begun(Box::new(started)));
-        };
-        left = match token::secret(shared, committer) {
-            Ok(secret) => start::begin_round(shared, manager, &secret, job, &|| inbox.next_job(), &mut tell),
-            Err(error) => {
-                tell(job.started(Err(error)));
-                None
-            }
-        };
+        left = begin_next(shared, manager, committer, job, &|| inbox.next_job());
+    }
+}
+
+/// Begins a listen, and more of those that `next` gives; what is left is one that was given and not begun.
+fn begin_next(
+    shared: &Arc<Shared>,
+    manager: &IndexManager,
+    committer: &Committer,
+    job: StartJob,
+    next: &dyn Fn() -> Option<StartJob>,
+) -> Option<StartJob> {
+    let mut tell = |started| {
+        // A feed that has ended ends who begins listens too.
+        let _ = shared.live.tell(Command::Begun(Box::new(started)));
+    };
+    match token::secret(shared, committer) {
+        Ok(secret) => start::begin_round(shared, manager, &secret, job, next, &mut tell),
+        Err(error) => {
+            tell(job.started(Err(error)));
+            None
+        }
     }
 }
 
@@ -255,7 +280,9 @@ impl LiveConnection {
         let mut listens = self.listens.lock();
         let count = listens.len() as u64;
         let mut next = self.engine.live.last_listen.fetch_add(count, Ordering::Relaxed) + 1;
-        let renumber = |numbered: &mut Numbered| {
+        let mut in_order: Vec<_> = listens.iter_mut().collect();
+        in_order.sort_unstable_by_key(|(listen, _)| **listen);
+        let renumber = |(_, numbered): (&u64, &mut Numbered)| {
             let before = std::mem::replace(&mut numbered.number, next);
             next += 1;
             Renumbered {
@@ -264,7 +291,7 @@ impl LiveConnection {
                 reached: numbered.reached,
             }
         };
-        let listens = listens.values_mut().map(renumber).collect();
+        let listens = in_order.into_iter().map(renumber).collect();
         self.tell(Command::SetCaller {
             caller: caller.clone(),
             listens,

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use andiron_protocol::Version;
-use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::event::Event;
+use super::event::{Event, SharedChanges};
 use super::pace::Pace;
 use super::token::{ListenDigest, ResumeToken};
 use crate::EngineError;
@@ -43,8 +42,8 @@ pub struct LiveChanges {
     pub resume: ResumeToken,
     /// Whether another part follows before the state is reached.
     pub more: bool,
-    /// The changes: a JSON array as the protocol has it. Shared by all who are told the same.
-    pub changes: Bytes,
+    /// The changes.
+    pub changes: SharedChanges,
 }
 
 /// A message, with the number of the listen that it belongs to: the client's own may come again.

@@ -1,23 +1,27 @@
 //! What is listened to: a query or a document as some callers see it, and what a step does to it.
 //!
 //! A query without a limit whose documents no judge has to see keeps nothing: what a document was before says whether it was
-//! in the result. Any other keeps the paths and versions of its result. One with a limit runs again where a change reaches
-//! into its window; what stands behind the window's end does not.
+//! in the result. Any other keeps the paths and versions of its result. One with a limit keeps the rows of its [`window`] and
+//! some more, and runs again when these are used up; where it cannot, it runs again whenever a change reaches into the
+//! window.
+//!
+//! [`window`]: super::window
 //!
 //! Invariant: after a step a view's state is the query's result at the version of the step's snapshot.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use andiron_protocol::{DocumentPath, Filter, Query, Version};
-use andiron_store::{Snapshot, StoredDocument};
+use andiron_store::{Snapshot, StoreError, StoredDocument};
 
-use super::changes::{NetChange, Side, row_of};
+use super::changes::{NetChange, row_of};
 use super::event::{Event, EventWriter};
+use super::window::{Members, Window, WindowSize, admits};
 use crate::access::{Access, authorize};
 use crate::engine::Shared;
 use crate::indexes::{IndexManager, IndexSet};
-use crate::query::{Place, Request, Standing, data_of};
+use crate::query::{Place, Standing, data_of};
 use crate::rules::{Known, ListJudge};
 use crate::{Caller, EngineError};
 
@@ -60,12 +64,33 @@ pub(super) struct QueryView {
 }
 
 /// What a view remembers of its result.
-#[derive(Clone, Default)]
-pub(super) struct Kept {
-    members: HashMap<DocumentPath, Version>,
-    /// The place of the last document in the direction in which the result is wanted, if the window is full: what stands
-    /// behind it does not matter.
-    end: Option<Place>,
+#[derive(Clone)]
+pub(super) enum Kept {
+    Result {
+        members: Members,
+        /// The place of the last document in the direction in which the result is wanted, if there is a limit that is
+        /// reached: what stands behind it does not matter.
+        end: Option<Place>,
+    },
+    Window(Window),
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::Result {
+            members: Members::new(),
+            end: None,
+        }
+    }
+}
+
+impl Kept {
+    fn into_members(self) -> Members {
+        match self {
+            Self::Result { members, .. } => members,
+            Self::Window(window) => window.members(),
+        }
+    }
 }
 
 impl View {
@@ -173,31 +198,48 @@ impl QueryView {
 
     /// Runs the query, takes what comes of it for its state, and gives all of it.
     pub(super) fn run(&mut self, state: State<'_>) -> Result<Option<Event>, EngineError> {
-        let documents = self.documents(state)?;
-        let mut writer = EventWriter::new(Some(&self.standing.query));
-        for document in &documents {
-            writer.set(document)?;
-        }
-        let event = writer.finish();
-        self.keep(&documents)?;
-        Ok(event)
+        self.kept = None;
+        self.run_again(state)
     }
 
     /// Runs the query and gives what is different from what it remembers.
     pub(super) fn run_again(&mut self, state: State<'_>) -> Result<Option<Event>, EngineError> {
-        let documents = self.documents(state)?;
+        let before = self.kept.take().unwrap_or_default().into_members();
+        self.run_since(before, state)
+    }
+
+    fn run_since(&mut self, mut before: Members, state: State<'_>) -> Result<Option<Event>, EngineError> {
+        let (documents, kept) = match WindowSize::of(&self.standing) {
+            Some(size) => {
+                let (documents, is_all) = self.standing.run_ahead(
+                    state.shared,
+                    state.manager,
+                    state.indexes,
+                    state.snapshot,
+                    (size.limit, size.spare),
+                )?;
+                let window = Window::new(size, &self.standing.request(), &documents, is_all)?;
+                (documents, Some(Kept::Window(window)))
+            }
+            None => {
+                let documents = self.documents(state)?;
+                let kept = self.result_of(&documents)?;
+                (documents, kept)
+            }
+        };
+        let shown = match &kept {
+            Some(Kept::Window(window)) => window.result_among(&self.standing.query, &documents),
+            _ => &documents,
+        };
         let mut writer = EventWriter::new(Some(&self.standing.query));
-        let mut gone = self.kept.take().unwrap_or_default().members;
-        for document in &documents {
-            if gone.remove(&document.path) != Some(document.version) {
+        for document in shown {
+            if before.remove(&document.path) != Some(document.version) {
                 writer.set(document)?;
             }
         }
-        let mut gone: Vec<_> = gone.into_keys().collect();
-        gone.sort();
-        gone.iter().for_each(|path| writer.remove(path));
+        write_removes(&mut writer, before);
         let event = writer.finish();
-        self.keep(&documents)?;
+        self.kept = kept;
         Ok(event)
     }
 
@@ -222,9 +264,10 @@ impl QueryView {
         Ok(())
     }
 
-    fn keep(&mut self, documents: &[StoredDocument]) -> Result<(), EngineError> {
+    /// What there is to remember of a result.
+    fn result_of(&self, documents: &[StoredDocument]) -> Result<Option<Kept>, EngineError> {
         if !self.standing.is_window() && !self.standing.judges_documents() {
-            return Ok(());
+            return Ok(None);
         }
         let members = documents
             .iter()
@@ -245,11 +288,10 @@ impl QueryView {
             }
             _ => None,
         };
-        self.kept = Some(Kept {
+        Ok(Some(Kept::Result {
             members: members.collect(),
             end,
-        });
-        Ok(())
+        }))
     }
 
     /// Takes changes of documents of its source.
@@ -259,21 +301,10 @@ impl QueryView {
         state: State<'_>,
     ) -> Result<Option<Event>, EngineError> {
         let request = self.standing.request();
-        let Some(kept) = &mut self.kept else {
-            let mut writer = EventWriter::new(Some(&self.standing.query));
-            for change in changes {
-                match &change.after {
-                    Some(after) if admits(&request, after)? => writer.set(&after.document)?,
-                    _ => {
-                        if let Some(before) = &change.before
-                            && admits(&request, before)?
-                        {
-                            writer.remove(&change.path);
-                        }
-                    }
-                }
-            }
-            return Ok(writer.finish());
+        let (members, end) = match &mut self.kept {
+            Some(Kept::Window(_)) => return self.step_window(changes, state),
+            Some(Kept::Result { members, end }) => (members, end),
+            None => return self.step_unkept(changes),
         };
         if self.standing.is_window() {
             let mut is_touched = false;
@@ -283,7 +314,7 @@ impl QueryView {
             {
                 is_touched = is_touched
                     || (admits(&request, side)?
-                        && match &kept.end {
+                        && match &*end {
                             None => true,
                             Some(end) => {
                                 let place = Place::of(&request, &side.row(), side.data()?)?;
@@ -314,16 +345,78 @@ impl QueryView {
                 };
                 if is_member {
                     writer.set(&after.document)?;
-                    kept.members.insert(change.path.clone(), after.document.version);
+                    members.insert(change.path.clone(), after.document.version);
                 }
             }
-            if !is_member && kept.members.remove(&change.path).is_some() {
+            if !is_member && members.remove(&change.path).is_some() {
                 writer.remove(&change.path);
             }
         }
         let event = writer.finish();
         self.check_memory()?;
         Ok(event)
+    }
+
+    /// The same without anything remembered.
+    fn step_unkept(&self, changes: &[&NetChange]) -> Result<Option<Event>, EngineError> {
+        let request = self.standing.request();
+        let mut writer = EventWriter::new(Some(&self.standing.query));
+        for change in changes {
+            match &change.after {
+                Some(after) if admits(&request, after)? => writer.set(&after.document)?,
+                _ => {
+                    if let Some(before) = &change.before
+                        && admits(&request, before)?
+                    {
+                        writer.remove(&change.path);
+                    }
+                }
+            }
+        }
+        Ok(writer.finish())
+    }
+
+    /// The same by the rows of a window.
+    fn step_window(
+        &mut self,
+        changes: &[&NetChange],
+        state: State<'_>,
+    ) -> Result<Option<Event>, EngineError> {
+        let request = self.standing.request();
+        let Some(Kept::Window(window)) = &mut self.kept else {
+            return Ok(None);
+        };
+        let moves = window.moves(&request, changes)?;
+        if !moves.touch {
+            window.apply(&request, moves);
+            return Ok(None);
+        }
+        let mut before = window.members();
+        if !window.apply(&request, moves) {
+            state.shared.metrics.live_window_runs.inc();
+            return self.run_since(before, state);
+        }
+        let mut writer = EventWriter::new(Some(&self.standing.query));
+        for (path, version) in window.result() {
+            if before.remove(path) == Some(version) {
+                continue;
+            }
+            let changed = changes.iter().find(|change| change.path == *path);
+            if let Some(after) = changed.and_then(|change| change.after.as_ref()) {
+                writer.set(&after.document)?;
+                continue;
+            }
+            // One of the spare rows that has come into the window.
+            state.shared.metrics.query_reads.inc();
+            let stored = state.snapshot.get_stored(path)?;
+            let stored = stored.filter(|document| document.version == version);
+            let stored = stored.ok_or_else(|| StoreError::Corrupt {
+                detail: format!("the log does not tell what has become of `{path}`"),
+            })?;
+            writer.set(&stored)?;
+        }
+        write_removes(&mut writer, before);
+        Ok(writer.finish())
     }
 
     /// The window of the result as it was before these changes, if that can be told from what it is now.
@@ -377,16 +470,18 @@ impl QueryView {
             .into_iter()
             .skip(skipped)
             .take(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(Some(Kept {
+        Ok(Some(Kept::Result {
             members: window.map(|(place, version)| (place.path, version)).collect(),
             end: None,
         }))
     }
 }
 
-fn admits(request: &Request<'_>, side: &Side) -> Result<bool, EngineError> {
-    let row = side.row();
-    Ok(!request.is_hidden(&row) && request.admits(&row, side.data()?)?)
+/// Writes that these are gone.
+fn write_removes(writer: &mut EventWriter<'_>, gone: Members) {
+    let mut gone: Vec<_> = gone.into_keys().collect();
+    gone.sort();
+    gone.iter().for_each(|path| writer.remove(path));
 }
 
 /// One document.

@@ -44,7 +44,17 @@ struct Held {
     bytes: usize,
     documents_max: usize,
     bytes_max: usize,
+    /// Whether there are more than that.
     is_over: bool,
+}
+
+impl Held {
+    fn too_large(&self) -> EngineError {
+        EngineError::ListenTooLarge {
+            documents_max: self.documents_max,
+            bytes_max: self.bytes_max,
+        }
+    }
 }
 
 impl DocumentSink for Held {
@@ -145,8 +155,8 @@ impl Standing {
         }
     }
 
-    /// The documents of the whole result, in its order; or, with `reach`, so many from its beginning, its own offset and
-    /// limit left aside.
+    /// The documents of the whole result, in its order; or, with `reach`, so many from where it is wanted first, its own
+    /// offset and limit left aside.
     ///
     /// # Errors
     /// If there are more than the limits of live queries let one hold, or a limit of queries is reached.
@@ -159,6 +169,45 @@ impl Standing {
         snapshot: &dyn Snapshot,
         reach: Option<u64>,
     ) -> Result<Vec<StoredDocument>, EngineError> {
+        let held = self.hold(shared, manager, judge, indexes, snapshot, reach)?;
+        if held.is_over {
+            return Err(held.too_large());
+        }
+        Ok(held.documents)
+    }
+
+    /// So many documents from where the result is wanted first, in its order, and some more if they can be held; and
+    /// whether these are all that match. For queries without an offset.
+    ///
+    /// # Errors
+    /// As [`Standing::run`].
+    pub(crate) fn run_ahead(
+        &self,
+        shared: &Shared,
+        manager: &IndexManager,
+        indexes: &IndexSet,
+        snapshot: &dyn Snapshot,
+        (reach, more): (u64, u64),
+    ) -> Result<(Vec<StoredDocument>, bool), EngineError> {
+        let wanted = reach.saturating_add(more);
+        let held = self.hold(shared, manager, None, indexes, snapshot, Some(wanted))?;
+        let count = held.documents.len() as u64;
+        if held.is_over && count < reach {
+            return Err(held.too_large());
+        }
+        let is_all = !held.is_over && count < wanted;
+        Ok((held.documents, is_all))
+    }
+
+    fn hold(
+        &self,
+        shared: &Shared,
+        manager: &IndexManager,
+        judge: Option<&mut ListJudge>,
+        indexes: &IndexSet,
+        snapshot: &dyn Snapshot,
+        reach: Option<u64>,
+    ) -> Result<Held, EngineError> {
         let request = self.request();
         let limits = &shared.options.live;
         let bounds = PageBounds {
@@ -178,7 +227,7 @@ impl Standing {
             is_over: false,
         };
         if bounds.take == 0 {
-            return Ok(held.documents);
+            return Ok(held);
         }
         let route = planner::plan(&request, bounds.wanted(), Care::Thorough, indexes, snapshot)?;
         let mut reads = Reads::new(&shared.options.query, false, Instant::now());
@@ -190,14 +239,8 @@ impl Standing {
             manager.observe(&request, reads.most(), returned);
         }
         followed.map_err(|error| plan::with_advice(error, &request, indexes))?;
-        if held.is_over {
-            return Err(EngineError::ListenTooLarge {
-                documents_max: limits.result_documents_max,
-                bytes_max: limits.result_bytes_max,
-            });
-        }
         route.mark_indexes_used((shared.surroundings.now)());
-        Ok(held.documents)
+        Ok(held)
     }
 }
 

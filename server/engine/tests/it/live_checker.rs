@@ -10,17 +10,17 @@ use andiron_engine::{
     Surroundings,
 };
 use andiron_protocol::{
-    CommitBody, Document, DocumentPath, ErrorCode, Map, Precondition, Query, Value, Version, Write,
-    WriteKind, arbitrary, data_from_json,
+    CommitBody, DocumentPath, ErrorCode, Map, Precondition, Query, Value, Version, Write, WriteKind,
+    arbitrary, data_from_json,
 };
 use andiron_store::Store;
 use andiron_store::memory::MemoryStore;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde_json::Value as Json;
 use tokio::sync::watch;
 
-use crate::query_naive::{Documents, naive};
+use crate::live_held::{Held, Versioned, difference};
+use crate::query_naive::Documents;
 use crate::rules_naive::{ruleset, visible};
 use crate::rules_support::{rules, user};
 use crate::support::OWNER;
@@ -97,23 +97,17 @@ fn world() -> impl Strategy<Value = World> {
         })
 }
 
-/// A result as a client has it.
-type Result = BTreeMap<DocumentPath, (Version, Map)>;
-
 /// A state that a client reached.
 struct Reached {
     version: Version,
-    result: Result,
+    result: Versioned,
 }
 
 /// One listen as a client has it.
 #[derive(Default)]
-struct Held {
-    result: Result,
-    token: Option<String>,
+struct Listen {
+    held: Held,
     has_ended: bool,
-    /// Whether a step has begun that is not complete.
-    is_torn: bool,
     reached: Vec<Reached>,
 }
 
@@ -124,7 +118,7 @@ struct Client {
     connection: LiveConnection,
     /// The newest version on this connection.
     version: Version,
-    held: Vec<Held>,
+    listens: Vec<Listen>,
 }
 
 impl Client {
@@ -135,7 +129,7 @@ impl Client {
             caller,
             queries: queries.to_vec(),
             version: Version::ZERO,
-            held: queries.iter().map(|_| Held::default()).collect(),
+            listens: queries.iter().map(|_| Listen::default()).collect(),
         };
         client.connect(true);
         client
@@ -144,18 +138,15 @@ impl Client {
     fn connect(&mut self, with_tokens: bool) {
         self.connection = self.engine.live();
         self.version = Version::ZERO;
-        for (id, held) in self.held.iter_mut().enumerate() {
-            if held.is_torn || !with_tokens {
-                // A step was cut off: what there is now is no state.
-                held.token = None;
+        for (id, listen) in self.listens.iter_mut().enumerate() {
+            if with_tokens {
+                listen.held.cut_off();
+            } else {
+                listen.held = Held::default();
             }
-            if !with_tokens {
-                held.result.clear();
-            }
-            held.is_torn = false;
-            held.has_ended = false;
+            listen.has_ended = false;
             let target = LiveTarget::Query(Arc::new(self.queries[id].clone()));
-            let token = held.token.as_deref();
+            let token = listen.held.token.as_deref();
             self.connection
                 .listen(id as u64, &self.caller, target, token)
                 .unwrap();
@@ -177,7 +168,7 @@ impl Client {
             LiveMessage::Changes(changes) => changes,
             LiveMessage::Ended { listen, error } => {
                 assert_eq!(error.code(), ErrorCode::PermissionDenied, "{error}");
-                self.held[listen as usize].has_ended = true;
+                self.listens[listen as usize].has_ended = true;
                 return;
             }
         };
@@ -186,36 +177,12 @@ impl Client {
             "versions never go back on a connection"
         );
         self.version = changes.version;
-        let held = &mut self.held[changes.listen as usize];
-        if changes.reset {
-            assert!(!held.is_torn, "a reset begins a step");
-            held.result.clear();
-        } else {
-            assert!(held.token.is_some() || held.is_torn, "the first step is a reset");
-        }
-        let mut seen = BTreeSet::new();
-        let listed: Vec<Json> = serde_json::from_slice(&changes.changes).unwrap();
-        for change in listed {
-            if change["type"] == "set" {
-                let document: Document = serde_json::from_value(change["document"].clone()).unwrap();
-                seen.insert(document.path.clone());
-                held.result
-                    .insert(document.path, (document.version, document.data));
-            } else {
-                let path: DocumentPath = change["path"].as_str().unwrap().parse().unwrap();
-                assert!(
-                    held.result.remove(&path).is_some(),
-                    "`{path}` was there to be removed"
-                );
-                seen.insert(path);
-            }
-        }
-        held.is_torn = changes.more;
-        if !changes.more {
-            held.token = Some(changes.resume.to_string());
-            held.reached.push(Reached {
-                version: changes.version,
-                result: held.result.clone(),
+        let listen = &mut self.listens[changes.listen as usize];
+        assert!(!(changes.reset && listen.held.is_torn), "a reset begins a step");
+        if let Some(version) = listen.held.take(&changes) {
+            listen.reached.push(Reached {
+                version,
+                result: listen.held.result.clone(),
             });
         }
     }
@@ -246,11 +213,12 @@ impl Client {
             loop {
                 self.connection.mark();
                 while self.take().await {}
-                let is_there = |held: &Held| {
-                    held.has_ended
-                        || (!held.is_torn && held.reached.last().is_some_and(|last| last.version >= version))
+                let is_there = |listen: &Listen| {
+                    let last = listen.reached.last();
+                    listen.has_ended
+                        || (!listen.held.is_torn && last.is_some_and(|last| last.version >= version))
                 };
-                if self.held.iter().all(is_there) {
+                if self.listens.iter().all(is_there) {
                     return;
                 }
             }
@@ -322,29 +290,16 @@ fn state_at(
 }
 
 fn check_client(client: &Client, in_force: &RulesInForce, store: &dyn Store, paths: &BTreeSet<DocumentPath>) {
-    for (query, held) in client.queries.iter().zip(&client.held) {
-        for reached in &held.reached {
+    for (query, listen) in client.queries.iter().zip(&client.listens) {
+        for reached in &listen.reached {
             let (documents, versions) = state_at(store, paths, reached.version);
             let seen = match &client.caller {
                 Caller::User(user) => visible(in_force, Some(&user.uid), &documents, query),
                 Caller::Anonymous => visible(in_force, None, &documents, query),
                 _ => documents,
             };
-            let mut expected = naive(query, &seen);
-            expected.drain(..expected.len().min(query.offset as usize));
-            let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
-            if query.limit_to_last {
-                expected.drain(..expected.len().saturating_sub(limit));
-            } else {
-                expected.truncate(limit);
-            }
-            let expected: BTreeSet<DocumentPath> =
-                expected.into_iter().map(|(path, _)| path.clone()).collect();
-            let got: BTreeSet<DocumentPath> = reached.result.keys().cloned().collect();
-            assert_eq!(got, expected, "{query:?} at {}", reached.version);
-            for (path, (version, data)) in &reached.result {
-                assert_eq!(versions[path], *version, "`{path}` at {}", reached.version);
-                assert_eq!(*data, query.project(seen[path].clone()), "`{path}`");
+            if let Some(difference) = difference(&reached.result, query, &seen, &versions) {
+                panic!("{difference}: {query:?} at {}", reached.version);
             }
         }
     }

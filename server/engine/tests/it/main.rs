@@ -10,6 +10,8 @@ mod idempotency;
 mod indexes_life;
 mod live;
 mod live_checker;
+mod live_held;
+mod live_simulation;
 mod query_behaviour;
 mod query_fuzzing;
 mod query_naive;

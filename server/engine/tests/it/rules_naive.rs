@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use andiron_engine::{Caller, Engine, QueryOptions, RulesInForce};
-use andiron_protocol::{ErrorCode, FieldPath, Query, Timestamp, arbitrary};
+use andiron_protocol::{DocumentPath, ErrorCode, FieldPath, Query, Timestamp, arbitrary};
 use andiron_rules::evaluate::{Auth, DATABASE_DEFAULT, Decision, Method, Request, Target};
 use andiron_store::memory::MemoryStore;
 use andiron_store::{IndexDefinition, Store};
@@ -103,37 +103,66 @@ pub(crate) fn visible(
     documents: &Documents,
     query: &Query,
 ) -> Documents {
+    let mut known = known(documents);
+    let mut visible = documents.clone();
+    visible.retain(|path, _| {
+        let asked = (Method::List, path, Some(query));
+        is_allowed(rules, uid, documents, &mut known, asked)
+    });
+    visible
+}
+
+/// Whether a document may be got.
+pub(crate) fn may_get(
+    rules: &RulesInForce,
+    uid: Option<&str>,
+    documents: &Documents,
+    path: &DocumentPath,
+) -> bool {
+    is_allowed(
+        rules,
+        uid,
+        documents,
+        &mut known(documents),
+        (Method::Get, path, None),
+    )
+}
+
+fn known(documents: &Documents) -> andiron_rules::Documents {
     let mut known = andiron_rules::Documents::new();
     for (path, data) in documents {
         known.insert(path.clone(), Some(Arc::new(data.clone())));
     }
+    known
+}
+
+fn is_allowed(
+    rules: &RulesInForce,
+    uid: Option<&str>,
+    documents: &Documents,
+    known: &mut andiron_rules::Documents,
+    (method, path, query): (Method, &DocumentPath, Option<&Query>),
+) -> bool {
     let token = andiron_protocol::Map::new();
-    let mut visible = Documents::new();
-    for (path, data) in documents {
-        let request = Request {
-            target: Target::Document {
-                database: DATABASE_DEFAULT,
-                path,
-            },
-            method: Method::List,
-            auth: uid.map(|uid| Auth { uid, token: &token }),
-            time: Timestamp::from_micros_clamped(0),
-            before: Some(data),
-            after: None,
-            query: Some(query),
-        };
-        let is_allowed = loop {
-            match rules.ruleset().decide(&request, &known) {
-                Decision::Allow(_) => break true,
-                Decision::Deny(_) => break false,
-                Decision::Needs(paths) => paths.into_iter().for_each(|path| known.insert(path, None)),
-            }
-        };
-        if is_allowed {
-            visible.insert(path.clone(), data.clone());
+    let request = Request {
+        target: Target::Document {
+            database: DATABASE_DEFAULT,
+            path,
+        },
+        method,
+        auth: uid.map(|uid| Auth { uid, token: &token }),
+        time: Timestamp::from_micros_clamped(0),
+        before: documents.get(path),
+        after: None,
+        query,
+    };
+    loop {
+        match rules.ruleset().decide(&request, known) {
+            Decision::Allow(_) => return true,
+            Decision::Deny(_) => return false,
+            Decision::Needs(paths) => paths.into_iter().for_each(|path| known.insert(path, None)),
         }
     }
-    visible
 }
 
 /// A case drawn at random.
