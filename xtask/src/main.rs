@@ -32,6 +32,8 @@ cargo xtask COMMAND
   crash [--cycles N]  kill a server under load N times (default 1000) and check what it kept
   soak [--seconds N] [--seed N]
                       listen, write and kill for N seconds (default 600) and check every state that was told
+  soak --simulate [--runs N] [--seed N]
+                      the same of the engine alone, simulated under N seeds (default 3000), or under one
   fuzz [TARGET] [--seconds N]
                       run one or all fuzz targets, N seconds each (default 60)
 ";
@@ -73,6 +75,13 @@ fn no_arguments(rest: &[String]) -> Result<(), Failure> {
         Some(argument) => Err(format!("`{argument}`: this command takes no arguments")),
         None => Ok(()),
     }
+}
+
+/// Takes `NAME` out of the arguments, and says whether it was there.
+fn take_flag(arguments: &mut Vec<String>, name: &str) -> bool {
+    let before = arguments.len();
+    arguments.retain(|argument| argument != name);
+    arguments.len() < before
 }
 
 /// Takes `NAME VALUE` or `NAME=VALUE` out of the arguments.
