@@ -30,6 +30,7 @@ struct Parts {
     blobs: Blobs,
     options: FilesOptions,
     turns: Turns,
+    overtaken: tokio::sync::Mutex<()>,
     variant_work: VariantWork,
 }
 
@@ -127,6 +128,7 @@ impl Files {
             blobs,
             options,
             turns: Turns::default(),
+            overtaken: tokio::sync::Mutex::default(),
             variant_work: VariantWork::default(),
         }))
     }
@@ -142,6 +144,14 @@ impl Files {
 
     pub(crate) fn turns(&self) -> &Turns {
         &self.0.turns
+    }
+
+    /// The queue of those whose commit failed because others were faster, at a figure that all change or at one name: who has
+    /// it tries again, against newcomers alone. So of any number that come at once each gets through.
+    pub(crate) async fn overtaken<'f>(&'f self, queue: &mut Option<tokio::sync::MutexGuard<'f, ()>>) {
+        if queue.is_none() {
+            *queue = Some(self.0.overtaken.lock().await);
+        }
     }
 
     pub(crate) fn variant_work(&self) -> &VariantWork {
@@ -346,6 +356,15 @@ pub(crate) fn key_write(key: &str, name: &FileName, unused: Option<Timestamp>) -
         kind: WriteKind::Set(map.into()),
         precondition: Precondition::None,
     })
+}
+
+/// The document that says that a key belongs to a file. Bytes in a document need none until they are of no more use: they
+/// come with the commit that names them, so there is never a doubt whose they are.
+pub(crate) fn key_of(record: &FileRecord) -> Result<Option<Write>, FilesError> {
+    if is_embedded(&record.key) {
+        return Ok(None);
+    }
+    key_write(&record.key, &record.name, None).map(Some)
 }
 
 pub(crate) fn key_path(key: &str) -> Result<DocumentPath, FilesError> {

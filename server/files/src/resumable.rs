@@ -307,6 +307,7 @@ impl Files {
         writes: Vec<Write>,
         accounting: &Accounting<'_>,
     ) -> Result<Version, FilesError> {
+        let mut queue = None;
         for _ in 0..ATTEMPTS_MAX {
             let mut all = writes.clone();
             all.extend(self.account_for(accounting)?);
@@ -316,7 +317,9 @@ impl Files {
             };
             match self.engine().commit(&Caller::System, body, None).await {
                 Ok(committed) => return Ok(committed.version),
-                Err(error) if is_conflict(&error) && !is_about(&error, &writes) => {}
+                Err(error) if is_conflict(&error) && !is_about(&error, &writes) => {
+                    self.overtaken(&mut queue).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

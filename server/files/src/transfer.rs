@@ -6,7 +6,7 @@ use andiron_engine::{Caller, FileMethod, FilePermit};
 use andiron_protocol::{CommitBody, InputError, Precondition, Write, WriteKind};
 
 use crate::embedded::{embed, embedded_key, is_embedded};
-use crate::files::{ATTEMPTS_MAX, is_conflict, key_write};
+use crate::files::{ATTEMPTS_MAX, is_conflict, key_of, key_write};
 use crate::links::account_of;
 use crate::upload::{Bounds, judge_arrived};
 use crate::usage::Accounting;
@@ -45,6 +45,7 @@ impl Files {
         let bounds = self.bounds(account_of(caller), to, None)?;
         let mut copied: Option<(StoredFile, String)> = None;
         let mut embedded = None;
+        let mut queue = None;
         for _ in 0..ATTEMPTS_MAX {
             let (source, permit) = self.judge_source(caller, transfer, from)?;
             let before = self.find(to)?;
@@ -89,7 +90,7 @@ impl Files {
             if transfer == Transfer::Copy {
                 record.time_created = now;
             }
-            writes.push(key_write(&record.key, to, None)?);
+            writes.extend(key_of(&record)?);
             writes.extend(embedded.clone());
             let going = before.iter().map(|file| &file.record);
             let going = going.chain((transfer == Transfer::Move).then_some(&source.record));
@@ -105,7 +106,7 @@ impl Files {
                         is_new: before.is_none(),
                     });
                 }
-                Err(error) if is_conflict(&error) => {}
+                Err(error) if is_conflict(&error) => self.overtaken(&mut queue).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -125,6 +126,7 @@ impl Files {
                     .into(),
             );
         }
+        let mut queue = None;
         for _ in 0..ATTEMPTS_MAX {
             let mut permit = FilePermit::default();
             let mut found: Vec<StoredFile> = Vec::new();
@@ -158,7 +160,7 @@ impl Files {
             };
             match self.engine().commit_with_permit(permit, body).await {
                 Ok(_) => return Ok(found.len()),
-                Err(error) if is_conflict(&error) => {}
+                Err(error) if is_conflict(&error) => self.overtaken(&mut queue).await,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::blobs::BlobWriter;
 use crate::content_type::sniff;
 use crate::embedded::{embed, embedded_key};
-use crate::files::{ATTEMPTS_MAX, Guard, Published, StoredFile, is_conflict, key_write};
+use crate::files::{ATTEMPTS_MAX, Guard, Published, StoredFile, is_conflict, key_of, key_write};
 use crate::links::account_of;
 use crate::record::settings_map;
 use crate::usage::{Accounting, Reservation};
@@ -359,9 +359,6 @@ impl Upload {
         files
             .bucket(record.name.bucket())?
             .check_type(&record.content_type)?;
-        // Asked before the bytes are made to last, which is what takes long.
-        let before = files.find(&record.name)?;
-        let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
         let writer = match arrived {
             Arrived::Few(bytes) => {
                 others.push(embed(&record.key, bytes)?);
@@ -369,6 +366,9 @@ impl Upload {
             }
             Arrived::Many(writer) => writer,
         };
+        // Asked before the bytes are made to last, which is what takes long.
+        let before = files.find(&record.name)?;
+        let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
         writer.finish().await?;
         let key = record.key.clone();
         let published = publish(&files, &caller, record, &request.guard, &bounds.reserved, &others).await;
@@ -397,6 +397,7 @@ async fn publish(
     reserved: &[Reservation],
     others: &[Write],
 ) -> Result<Published, FilesError> {
+    let mut queue = None;
     for _ in 0..ATTEMPTS_MAX {
         let before = files.find(&record.name)?;
         let permit = judge_arrived(files, caller, &record, before.as_ref())?;
@@ -408,7 +409,7 @@ async fn publish(
         if let Some(before) = &before {
             record.generation = record.generation.max(before.record.generation + 1);
         }
-        let mut writes = vec![record_key(&record)?];
+        let mut writes = Vec::from_iter(key_of(&record)?);
         if let Some(before) = &before {
             writes.push(key_write(&before.record.key, &record.name, Some(now))?);
         }
@@ -426,7 +427,9 @@ async fn publish(
                     is_new: before.is_none(),
                 });
             }
-            Err(error) if is_conflict(&error) && !is_about(&error, others) => {}
+            Err(error) if is_conflict(&error) && !is_about(&error, others) => {
+                files.overtaken(&mut queue).await
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -438,10 +441,6 @@ pub(crate) fn is_about(error: &andiron_engine::EngineError, writes: &[Write]) ->
     error
         .path()
         .is_some_and(|path| writes.iter().any(|write| write.path == *path))
-}
-
-fn record_key(record: &FileRecord) -> Result<Write, FilesError> {
-    key_write(&record.key, &record.name, None)
 }
 
 /// Judges a file as it is to be, with all that is known of it.

@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::embedded::{embed, embedded_key};
 use crate::fields::Fields;
-use crate::files::key_write;
+use crate::files::key_of;
 use crate::{ContentType, FileRecord, Files, FilesError, LinkGrant, StoredFile, VariantPolicy};
 
 /// The collection that says which variants there are, under the key of an image.
@@ -202,14 +202,12 @@ impl Files {
             ("sha256".to_owned(), Value::from(STANDARD.encode(record.sha256))),
             ("key".to_owned(), Value::from(record.key.as_str())),
         ]);
-        let mut writes = vec![
-            Write {
-                path: variants_of(&file.record.key)?.document(&variant.to_string())?,
-                kind: WriteKind::Set(map.into()),
-                precondition: Precondition::None,
-            },
-            key_write(&record.key, &file.record.name, None)?,
-        ];
+        let mut writes = vec![Write {
+            path: variants_of(&file.record.key)?.document(&variant.to_string())?,
+            kind: WriteKind::Set(map.into()),
+            precondition: Precondition::None,
+        }];
+        writes.extend(key_of(record)?);
         writes.extend(bytes);
         let body = CommitBody {
             writes,

@@ -193,6 +193,21 @@ async fn many_at_once_get_no_more_in_than_there_is_room_for() {
 }
 
 #[tokio::test]
+async fn many_at_once_all_get_in_where_there_is_room() {
+    let server = Server::start().await;
+    say(&server, "b", json!({"bytes": 1_000_000})).await;
+    // Every one of them changes the same figure, and some the same file.
+    let uploads = (0..300).map(|number| {
+        let server = &server;
+        async move { server.send(upload(&format!("b/{}", number % 200), 10)).await }
+    });
+    let answers = futures_util::future::join_all(uploads).await;
+    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(201), count(200)), (200, 100));
+    assert_eq!(usage(&server, "b").await, (200, 2000));
+}
+
+#[tokio::test]
 async fn an_account_has_room_of_its_own() {
     let server = files_rules::server(Some(
         "rules_version = '2'; service firebase.storage { match /b/{bucket}/o/{name=**} { allow create, delete; } }",
