@@ -289,10 +289,10 @@ async fn compare_counters(api: &Api, expected: &Expected) {
 }
 
 /// Moments, in a row that a seed repeats.
-struct Moments(u64);
+pub(crate) struct Moments(pub(crate) u64);
 
 impl Moments {
-    fn next(&mut self, range: std::ops::Range<u64>) -> u64 {
+    pub(crate) fn next(&mut self, range: std::ops::Range<u64>) -> u64 {
         // Xorshift: any row of moments will do that can be had again.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -301,7 +301,15 @@ impl Moments {
     }
 }
 
-fn from_environment(name: &str) -> Option<u64> {
+/// The seed of a run: that of the environment, or another each time.
+pub(crate) fn seed() -> u64 {
+    from_environment("ANDIRON_CRASH_SEED").unwrap_or_else(|| {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::from(since_1970.subsec_nanos()) | 1
+    })
+}
+
+pub(crate) fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| {
         text.parse()
             .unwrap_or_else(|_| panic!("{name} is a number, not `{text}`"))
@@ -311,10 +319,7 @@ fn from_environment(name: &str) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_under_load_loses_nothing_that_was_answered() {
     let cycles = from_environment("ANDIRON_CRASH_CYCLES").unwrap_or(CYCLES);
-    let seed = from_environment("ANDIRON_CRASH_SEED").unwrap_or_else(|| {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::from(since_1970.subsec_nanos()) | 1
-    });
+    let seed = seed();
     println!("{cycles} cycles, ANDIRON_CRASH_SEED={seed}");
     let mut moments = Moments(seed);
     let folder = tempfile::tempdir().unwrap();

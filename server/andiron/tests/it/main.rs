@@ -6,6 +6,7 @@ mod admin;
 mod commands;
 mod crash;
 mod crash_files;
+mod crash_files_all;
 mod files_disk;
 #[cfg(feature = "foreign-clients")]
 mod files_store;
