@@ -157,6 +157,7 @@ async fn figures_follow_what_is_there() {
     );
 }
 
+/// Attack T73: parallel uploads past a quota.
 #[tokio::test]
 async fn many_at_once_get_no_more_in_than_there_is_room_for() {
     let server = Server::start().await;

@@ -29,6 +29,7 @@ async fn status(server: &Server, request: Request) -> u16 {
     server.send_as_it_is(request).await.status.as_u16()
 }
 
+/// Attack T68: a link for another file, another method, too late.
 #[tokio::test]
 async fn a_link_to_read_reads_that_file_until_it_expires() {
     let server = Server::start().await;
@@ -71,6 +72,7 @@ async fn a_link_to_read_reads_that_file_until_it_expires() {
     assert_eq!(server.send(Request::get(FILE)).await.text(), "hello");
 }
 
+/// Attack T68: a link whose bounds were changed, or of another server.
 #[tokio::test]
 async fn what_a_link_says_of_itself_cannot_be_changed() {
     let server = Server::start().await;
@@ -102,6 +104,7 @@ async fn what_a_link_says_of_itself_cannot_be_changed() {
     }
 }
 
+/// Attack T68: a link that was revoked.
 #[tokio::test]
 async fn another_key_ends_all_links() {
     let server = Server::start().await;
@@ -126,6 +129,7 @@ async fn another_key_ends_all_links() {
     assert_eq!(status(&server, Request::get(&anew)).await, 200);
 }
 
+/// Attack T68: a link to upload, for more bytes or another type.
 #[tokio::test]
 async fn a_link_to_upload_takes_what_it_was_made_for() {
     let server = Server::start().await;

@@ -56,6 +56,7 @@ async fn several_ranges_are_parts_each_with_its_place() {
     assert_eq!(answer.header("content-length"), answer.body.len().to_string());
 }
 
+/// Attack T71: ranges that overflow, overlap, or are a thousand.
 #[tokio::test]
 async fn ranges_that_cannot_be_are_refused_with_the_size() {
     let server = digits().await;
@@ -154,6 +155,7 @@ async fn large_files_come_as_they_went_and_are_never_compressed() {
     assert!(range.body == bytes[1_048_570..3_145_734]);
 }
 
+/// Attacks T66 and T72: files that would run as part of the site, by their type, name, bytes or metadata.
 #[tokio::test]
 async fn what_could_run_is_a_download_and_what_is_shown_cannot_run() {
     let server = Server::start().await;

@@ -77,6 +77,7 @@ async fn without_rules_nobody_but_administrators_reaches_a_file() {
     }
 }
 
+/// Attack T69: overwriting without the right to.
 #[tokio::test]
 async fn each_method_is_judged_by_what_is_there_and_what_is_to_be() {
     let server = server(Some(RULES)).await;
@@ -102,6 +103,7 @@ async fn each_method_is_judged_by_what_is_there_and_what_is_to_be() {
     assert_eq!(status(upload("once/a", "text/plain", "", b"x")).await, 403);
 }
 
+/// Attack T69: bytes of another type, size or digest than was declared.
 #[tokio::test]
 async fn what_has_arrived_is_judged_and_not_what_was_declared() {
     let server = server(Some(RULES)).await;
@@ -186,6 +188,7 @@ async fn hidden_files_answer_like_those_that_are_not_there() {
     }
 }
 
+/// Attack T72: lists of what one may not read.
 #[tokio::test]
 async fn lists_have_what_each_file_allows_and_no_trace_of_the_rest() {
     let server = server(Some(RULES)).await;

@@ -87,6 +87,7 @@ async fn files_are_uploaded_read_changed_and_deleted() {
     .await;
 }
 
+/// Attack T67: names that climb, break lines, hide their end or are devices.
 #[tokio::test]
 async fn names_that_mislead_are_refused_and_none_becomes_a_path() {
     let server = Server::start().await;

@@ -149,6 +149,7 @@ async fn a_variant_is_for_those_who_may_read_the_image() {
     }
 }
 
+/// Attack T70: images that take too much to decode.
 #[tokio::test]
 async fn what_is_no_image_or_too_large_a_one_is_refused() {
     let server = Server::start().await;

@@ -502,6 +502,7 @@ async fn rules_judge_what_is_declared_and_what_has_come() {
     );
 }
 
+/// Attack T69: pieces sent to an upload of somebody else.
 #[tokio::test]
 async fn an_upload_is_its_makers_and_nobody_elses() {
     let server = files_rules::server(Some(

@@ -68,6 +68,7 @@ async fn what_is_declared_is_taken_until_the_upload_ends_one_way_or_another() {
     assert_eq!(begin(&server, creation("f", 60)).await.0, 201);
 }
 
+/// Attack T73: parallel uploads in several requests past a quota.
 #[tokio::test]
 async fn of_many_that_begin_at_once_only_those_do_for_which_there_is_room() {
     let server = limited(json!({"bytes": 100})).await;
