@@ -22,7 +22,7 @@ async fn next(connection: &LiveConnection) -> LiveMessage {
     next.expect("a message comes").expect("the engine is open")
 }
 
-async fn changes(connection: &LiveConnection) -> LiveChanges {
+pub(crate) async fn changes(connection: &LiveConnection) -> LiveChanges {
     match next(connection).await {
         LiveMessage::Changes(changes) => changes,
         LiveMessage::Ended { error, .. } => panic!("{error}"),
@@ -38,7 +38,7 @@ async fn end(connection: &LiveConnection) -> ErrorCode {
 }
 
 /// What a step says: `+id` for what is set, `-path` for what is removed.
-fn said(changes: &LiveChanges) -> Vec<String> {
+pub(crate) fn said(changes: &LiveChanges) -> Vec<String> {
     let listed: Vec<Json> = serde_json::from_slice(&changes.changes).unwrap();
     listed
         .iter()

@@ -12,6 +12,7 @@ mod live;
 mod live_checker;
 mod live_held;
 mod live_simulation;
+mod live_windows;
 mod query_behaviour;
 mod query_fuzzing;
 mod query_naive;
