@@ -560,6 +560,25 @@ async fn administration_is_for_administrators_on_every_route() {
                 );
             } else {
                 assert_eq!(answer.status, 403, "{place}");
+                // Nor by another method, or another spelling of the path.
+                for (method, target) in [
+                    ("HEAD", target.clone()),
+                    ("OPTIONS", target.clone()),
+                    (method.as_str(), format!("{target}/")),
+                    (method.as_str(), target.replace("/admin/", "/Admin/")),
+                    (method.as_str(), target.replace("/admin/", "/%61dmin/")),
+                    (method.as_str(), target.replace("/v1/admin/", "/v1//admin/")),
+                ] {
+                    let body = (!example.is_null()).then(|| example.clone());
+                    let ask = Ask { body, ..ask(&target) };
+                    let answer = world.make(&world.caller(kind), method, ask).await;
+                    assert!(
+                        (400..500).contains(&answer.status),
+                        "{method} {target} by {kind:?}: {} {}",
+                        answer.status,
+                        answer.text()
+                    );
+                }
             }
             asked += 1;
         }

@@ -119,6 +119,7 @@ const OPERATIONS: &[Row] = &[
 ];
 
 /// What is for everybody, or for people alone. A socket and a ticket let on whoever may listen, and tell nothing by themselves.
+/// Uploads in several requests are tried by a test of their own.
 const OF_NO_KEYS: [&str; 9] = [
     "/.well-known/",
     "/api/v1/auth/",
@@ -204,6 +205,55 @@ async fn a_key_does_what_its_scope_names_and_nothing_else() {
             assert!(!matches!(answer.status, 401 | 403), "{} {}", row.0, row.2);
         }
     }
+}
+
+#[tokio::test]
+async fn an_upload_in_several_requests_takes_the_scope_to_write_files() {
+    let server = TestServer::start().await;
+    let protocol = ("tus-resumable", "1.0.0");
+    let create = async |key: &Api| {
+        // A bucket `main` and a name `a.txt`.
+        let headers = [
+            protocol,
+            ("upload-length", "3"),
+            ("upload-metadata", "bucket bWFpbg==,name YS50eHQ="),
+        ];
+        key.request(Method::POST, "/api/v1/uploads", &headers, None).await
+    };
+    let everything = create(&server.api()).await.expect(201);
+    let upload = everything.header("location").unwrap().to_owned();
+    let part = [
+        protocol,
+        ("upload-offset", "0"),
+        ("content-type", "application/offset+octet-stream"),
+    ];
+    for scope in SCOPES {
+        let key = key_with(&server, &[scope]).await;
+        let created = create(&key).await;
+        if scope == "files:write" {
+            let own = created.expect(201).header("location").unwrap().to_owned();
+            let sent = key
+                .request(Method::PATCH, &own, &part, Some("abc".to_owned()))
+                .await;
+            assert_eq!(sent.status, 204, "{}", sent.text());
+            continue;
+        }
+        assert!(is_out_of_scope(&created), "{scope}: {}", created.text());
+        for method in [Method::HEAD, Method::PATCH, Method::DELETE] {
+            let body = (method == Method::PATCH).then(|| "abc".to_owned());
+            let answer = key.request(method.clone(), &upload, &part, body).await;
+            assert!(
+                matches!(answer.status, 403 | 404),
+                "{scope}: {method}: {}",
+                answer.status
+            );
+        }
+    }
+    let kept = server
+        .api()
+        .request(Method::HEAD, &upload, &[protocol], None)
+        .await;
+    assert_eq!(kept.expect(200).header("upload-offset"), Some("0"));
 }
 
 #[tokio::test]
