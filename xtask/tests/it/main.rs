@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
+mod attacks;
 mod links;
 mod lints;
 mod markers;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, may panic")]
 
+#[cfg(target_os = "linux")]
+mod accounts;
 mod admin;
 mod commands;
 mod crash;

@@ -18,7 +18,7 @@ const PRELUDE: &str = r#"
 set -eu
 ADDRESS=
 SERVER=
-trap 'test -z "$SERVER" || kill -9 "$SERVER" 2>/dev/null || true' EXIT
+trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT
 andiron() {
     if [ "$1" != serve ]; then
         command andiron "$@"

@@ -1,4 +1,7 @@
-//! Passkeys in a real browser, with the authenticators that it has for tests: the app is a page of its own origin.
+//! Passkeys in a real browser, with the authenticators that it has for tests: the app is a page of its own origin, with the
+//! script of the documentation.
+
+use std::path::Path;
 
 use andiron_auth::{AuthOptions, RelyingParty};
 use andiron_engine::EngineOptions;
@@ -9,36 +12,30 @@ use crate::auth_client::{PASSWORD, claims};
 use crate::browser::{self, Browser, serve_page};
 use crate::server::{Server, quick_accounts};
 
-/// An app: what it does with the server and the browser's own functions for passkeys.
-const APP: &str = "<!doctype html><title>App</title><script>
-let api, token;
-async function call(path, body) {
-  const headers = {'content-type': 'application/json'};
-  if (token) headers.authorization = `Bearer ${token}`;
-  const answer = await fetch(`${api}/api/v1/auth/${path}`, {method: 'POST', headers, body: JSON.stringify(body)});
-  const text = await answer.text();
-  const json = text ? JSON.parse(text) : {};
+/// An app that does what `docs/accounts.md` says, in its very lines, and keeps the token of who is signed in. Its server is
+/// elsewhere, and known later.
+fn app() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/accounts.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, script) = page.split_once("```js\n").expect("a block of JavaScript");
+    let (script, _) = script.split_once("```\n").unwrap();
+    let here = "const api = '/api/v1/auth/';\n";
+    assert!(script.starts_with(here), "{script}");
+    let script = script.replace(here, "let api, token;\n");
+    format!(
+        "<!doctype html><title>App</title><script>{script}
+async function keep(answer) {{
+  const json = await answer;
   if (json.session) token = json.session.accessToken;
-  return {status: answer.status, ...json};
+  return json;
+}}
+</script>"
+    )
 }
-async function register(secondFactor, name) {
-  const {publicKey} = await call('passkeys/register/start', {secondFactor});
-  const options = PublicKeyCredential.parseCreationOptionsFromJSON(publicKey);
-  const credential = await navigator.credentials.create({publicKey: options});
-  return call('passkeys/register/finish', {name, credential: credential.toJSON()});
-}
-async function use(body) {
-  const {publicKey} = await call('passkeys/sign-in/start', body);
-  const options = PublicKeyCredential.parseRequestOptionsFromJSON(publicKey);
-  const credential = await navigator.credentials.get({publicKey: options});
-  const {ticket} = body;
-  return call('passkeys/sign-in/finish', {ticket, credential: credential.toJSON()});
-}
-</script>";
 
 /// The app opened in a browser, and its server.
 async fn opened() -> (Browser, Server, u16) {
-    let port = serve_page(APP).await;
+    let port = serve_page(app().leak()).await;
     let origin = format!("http://localhost:{port}");
     let accounts = AuthOptions {
         passkeys: Some(RelyingParty::new("localhost", vec![origin.clone()]).unwrap()),
@@ -58,20 +55,21 @@ async fn opened() -> (Browser, Server, u16) {
 async fn open(browser: &mut Browser, server: &Server, url: &str) {
     browser.open(url).await;
     browser
-        .evaluate(&format!("api = 'http://{}'", server.address))
+        .evaluate(&format!("api = 'http://{}/api/v1/auth/'", server.address))
         .await;
 }
 
 async fn sign_up(browser: &mut Browser) -> Value {
     let body = json!({"email": "ada@example.org", "password": PASSWORD});
-    let signed_up = browser.evaluate(&format!("call('sign-up', {body})")).await;
-    assert_eq!(signed_up["status"], 201, "{signed_up}");
-    signed_up["account"]["uid"].clone()
+    let signed_up = browser.evaluate(&format!("keep(call('sign-up', {body}))")).await;
+    let uid = signed_up["account"]["uid"].clone();
+    assert!(uid.is_string(), "{signed_up}");
+    uid
 }
 
 fn amr(signed_in: &Value) -> Value {
-    assert_eq!(signed_in["status"], 200, "{signed_in}");
-    claims(signed_in["session"]["accessToken"].as_str().unwrap())["amr"].clone()
+    let token = signed_in["session"]["accessToken"].as_str();
+    claims(token.unwrap_or_else(|| panic!("{signed_in}")))["amr"].clone()
 }
 
 #[tokio::test]
@@ -82,28 +80,23 @@ async fn a_browser_signs_in_with_a_passkey_that_it_has_made() {
     let (mut browser, server, port) = opened().await;
     let authenticator = browser.add_authenticator("internal", true).await;
     let uid = sign_up(&mut browser).await;
-    let added = browser.evaluate("register(false, 'This browser')").await;
-    assert_eq!(
-        (&added["status"], &added["passkey"]["name"]),
-        (&json!(201), &json!("This browser")),
-        "{added}"
-    );
-    let again = browser.evaluate("register(false, 'Again')").await;
+    let added = browser.evaluate("addPasskey(token, 'This browser')").await;
+    assert_eq!(added["passkey"]["name"], "This browser", "{added}");
+    let again = browser.evaluate("addPasskey(token, 'Again')").await;
     assert!(
         again["error"].as_str().unwrap().contains("InvalidStateError"),
         "an authenticator keeps one: {again}"
     );
 
-    // Nobody is signed in any more, and nobody says who they are.
-    browser.evaluate("token = undefined").await;
-    let signed_in = browser.evaluate("use({})").await;
+    // Nobody is signed in, and nobody says who they are.
+    let signed_in = browser.evaluate("usePasskey()").await;
     assert_eq!(signed_in["account"]["uid"], uid);
     assert_eq!(amr(&signed_in), json!(["hwk", "user", "mfa"]));
-    browser.evaluate("token = undefined").await;
-    let signed_in = browser.evaluate("use({email: 'ada@example.org'})").await;
+    let by_address = "keep(usePasskey({email: 'ada@example.org'}))";
+    let signed_in = browser.evaluate(by_address).await;
     assert_eq!(signed_in["account"]["uid"], uid);
     // Within the session it shows once more who it is.
-    let stepped_up = browser.evaluate("use({})").await;
+    let stepped_up = browser.evaluate("usePasskey({}, token)").await;
     assert_eq!(amr(&stepped_up), json!(["hwk", "user", "mfa"]));
     assert_ne!(stepped_up["session"]["id"], signed_in["session"]["id"]);
 
@@ -119,8 +112,7 @@ async fn a_browser_signs_in_with_a_passkey_that_it_has_made() {
     // A finger that is not its owner's.
     let wrong = json!({"authenticatorId": authenticator, "isUserVerified": false});
     browser.call("WebAuthn.setUserVerified", wrong).await;
-    browser.evaluate("token = undefined").await;
-    let refused = browser.evaluate("use({})").await;
+    let refused = browser.evaluate("usePasskey()").await;
     assert!(
         refused["error"].as_str().unwrap().contains("NotAllowedError"),
         "{refused}"
@@ -148,15 +140,14 @@ async fn a_browser_shows_a_security_key_after_the_password() {
     let (mut browser, _server, _) = opened().await;
     browser.add_authenticator("usb", false).await;
     let uid = sign_up(&mut browser).await;
-    let added = browser.evaluate("register(true, 'Key')").await;
-    assert_eq!(added["status"], 201, "{added}");
-    assert_eq!(added["recoveryCodes"].as_array().unwrap().len(), 10);
-    browser.evaluate("token = undefined").await;
+    let added = browser.evaluate("addPasskey(token, 'Key', true)").await;
+    let codes = added["recoveryCodes"].as_array();
+    assert_eq!(codes.map(Vec::len), Some(10), "{added}");
     let body = json!({"email": "ada@example.org", "password": PASSWORD});
     let due = browser.evaluate(&format!("call('sign-in', {body})")).await;
     assert_eq!(due["mfa"]["factors"], json!(["passkey", "recovery"]));
     let ticket = json!({"ticket": due["mfa"]["ticket"]});
-    let signed_in = browser.evaluate(&format!("use({ticket})")).await;
+    let signed_in = browser.evaluate(&format!("usePasskey({ticket})")).await;
     assert_eq!(signed_in["account"]["uid"], uid, "{signed_in}");
     assert_eq!(amr(&signed_in), json!(["pwd", "hwk", "user", "mfa"]));
     browser.close().await;
