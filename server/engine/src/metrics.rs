@@ -48,7 +48,9 @@ pub struct EngineMetrics {
     pub live_step_seconds: Histogram,
     /// Seconds of a step that went into finding the views that its changes concern.
     pub live_match_seconds: Histogram,
-    /// Queries with a limit that were run again because a change reached into their window.
+    /// Views that a change might have concerned and that were asked, counted for each change.
+    pub live_candidates: Counter,
+    /// Queries with a limit that were run again because what is kept of their window was used up.
     pub live_window_runs: Counter,
     /// Bytes that wait for clients.
     pub live_queue_bytes: Gauge,
@@ -81,6 +83,7 @@ impl Default for EngineMetrics {
             live_steps_too_large: Counter::default(),
             live_step_seconds: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
             live_match_seconds: Histogram::new(exponential_buckets(0.000_001, 4.0, 10)),
+            live_candidates: Counter::default(),
             live_window_runs: Counter::default(),
             live_queue_bytes: Gauge::default(),
             live_untaken: Gauge::default(),
@@ -193,8 +196,13 @@ impl EngineMetrics {
             self.live_match_seconds.clone(),
         );
         registry.register(
+            "andiron_live_candidates",
+            "Views that a change might have concerned and that were asked, counted for each change",
+            self.live_candidates.clone(),
+        );
+        registry.register(
             "andiron_live_window_runs",
-            "Queries with a limit that were run again because a change reached into their window",
+            "Queries with a limit that were run again because what is kept of their window was used up",
             self.live_window_runs.clone(),
         );
         registry.register(

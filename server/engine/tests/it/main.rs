@@ -11,6 +11,7 @@ mod indexes_life;
 mod live;
 mod live_checker;
 mod live_held;
+mod live_matching;
 mod live_simulation;
 mod live_windows;
 mod query_behaviour;

@@ -54,6 +54,8 @@ impl Feed {
         let touched = self.matcher.find(&changes)?;
         let seconds = begin.elapsed().as_secs_f64();
         self.shared.metrics.live_match_seconds.observe(seconds);
+        let candidates: usize = touched.values().map(Vec::len).sum();
+        self.shared.metrics.live_candidates.inc_by(candidates as u64);
         let mut views: Vec<_> = touched.into_iter().collect();
         views.sort_unstable_by_key(|(id, _)| *id);
         let mut dependents: Vec<u64> = changes
