@@ -77,10 +77,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Refuses what wants credentials that were shown a short time ago.
+    /// Refuses what wants credentials that were shown a short time ago. An anonymous account has none to show.
     pub(crate) fn check_recent(&self, user: &User) -> Result<(), AuthError> {
         Self::check_acts_for_itself(user)?;
-        if after(auth_time(user), RECENT) > self.now() {
+        if after(auth_time(user), RECENT) > self.now() || self.is_anonymous(user)? {
             return Ok(());
         }
         Err(AuthError::NotAllowed(

@@ -308,10 +308,6 @@ impl Accounts {
     /// Refuses to touch what an account signs in with unless its caller has shown credentials a short time ago, and whatever
     /// second factor there is.
     pub(crate) fn check_may_change_factors(&self, user: &User, account: &Account) -> Result<(), AuthError> {
-        if account.record.anonymous {
-            // There is nothing to be shown.
-            return Self::check_acts_for_itself(user);
-        }
         self.check_recent(user)?;
         self.check_factors_shown(user, account)
     }

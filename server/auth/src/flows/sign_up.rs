@@ -177,7 +177,8 @@ impl Accounts {
         ))
     }
 
-    fn is_anonymous(&self, user: &User) -> Result<bool, AuthError> {
+    /// Whether a caller's account is still nobody's in particular.
+    pub(crate) fn is_anonymous(&self, user: &User) -> Result<bool, AuthError> {
         Ok(self.find(&user.uid)?.is_some_and(|record| record.data.anonymous))
     }
 
