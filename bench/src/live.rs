@@ -531,6 +531,8 @@ impl Run<'_> {
         let stalled = self.subscribe(STALLED, 0)?;
         stalled.stall();
         self.session.server.reset_peak()?;
+        // Until what they are sent waits here and not on its way.
+        self.pace(&healthy, STALLED_WRITES_PER_SECOND, &writes)?;
         let mut p99 = Vec::new();
         for _ in 0..self.settings.rounds {
             self.pace(&healthy, STALLED_WRITES_PER_SECOND, &writes)?;

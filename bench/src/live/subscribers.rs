@@ -40,6 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How far the thread stands back, as `nice` counts.
 const NICENESS: i32 = 10;
 
+/// Bytes that the system takes for a subscriber that reads nothing, about: what it has been sent beyond waits at the server.
+const STALLED_BUFFER_BYTES: usize = 16 * 1024;
+
 /// Latencies beyond this count as this.
 const LATENCY_MAX_US: u64 = 120_000_000;
 
@@ -178,8 +181,15 @@ fn read(mut poll: Poll, mut connections: Vec<Connection>, shared: &Shared) -> Re
     let mut events = Events::with_capacity(1024);
     let mut piece = vec![0; READ_BYTES];
     let mut latencies = Vec::new();
+    let mut is_stalled = false;
     while !shared.stop.load(Relaxed) {
         if shared.stall.load(Relaxed) {
+            if !std::mem::replace(&mut is_stalled, true) {
+                for connection in &connections {
+                    rustix::net::sockopt::set_socket_recv_buffer_size(&connection.stream, STALLED_BUFFER_BYTES)
+                        .map_err(|error| io("a socket's buffer")(error.into()))?;
+                }
+            }
             thread::sleep(LOOK_EVERY);
             continue;
         }

@@ -13,12 +13,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::Response;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, Interval, MissedTickBehavior, interval, sleep_until};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::events::{EVENTS_MAX, Events, Sending};
 use super::frames;
 use super::session::Session;
-use super::websocket::{Frames, WebSocket, close_code};
+use super::websocket::{Frames, Incoming, WebSocket, close_code};
 use crate::app::AppRef;
 use crate::ndjson::NDJSON;
 use crate::problem::ApiError;
@@ -268,16 +267,28 @@ impl Following {
             tokio::select! {
                 biased;
                 received = socket.receive() => match received {
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                    Some(Ok(Incoming::Pong)) => {
                         heard = Instant::now();
                         continue;
                     }
-                    Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+                    Some(Ok(Incoming::Ping(payload))) => {
+                        heard = Instant::now();
+                        frames.pong(&payload);
+                    }
+                    Some(Ok(Incoming::Text(_) | Incoming::Binary)) => {
                         let error = ApiError::invalid("on this socket only the server speaks");
                         end(&error, close_code::POLICY, &mut frames);
                         is_last = true;
                     }
-                    _ => return,
+                    Some(Ok(Incoming::Close)) => {
+                        frames.close(close_code::NORMAL, "");
+                        is_last = true;
+                    }
+                    Some(Err(violation)) => {
+                        end(&ApiError::invalid(violation.what), violation.code, &mut frames);
+                        is_last = true;
+                    }
+                    None => return,
                 },
                 step = self.step() => match step {
                     Step::Parts(parts) => {

@@ -6,11 +6,10 @@ use std::time::Duration;
 use andiron_engine::{Caller, EngineError, LiveConnection, LiveMessage};
 use andiron_protocol::ErrorCode;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::{self, ClientFrame};
 use super::session::{Credential, Session};
-use super::websocket::{Frames, WebSocket, close_code};
+use super::websocket::{Frames, Incoming, Violation, WebSocket, close_code, pack};
 use crate::app::AppRef;
 use crate::problem::ApiError;
 use crate::server::ConnectionLife;
@@ -22,12 +21,21 @@ const RECONNECT_SECONDS_MAX: u32 = 5;
 /// Bytes of messages that go out in one write, about.
 const WRITE_BYTES: usize = 256 * 1024;
 
+/// Bytes of changes that are not worth compressing.
+const PACKED_BYTES_MIN: usize = 1024;
+
 /// Why a socket ends.
 enum End {
     /// The client has gone, or takes nothing any more.
     Gone,
     /// It is told of the problem, and closed.
     Problem(Box<ApiError>, u16),
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        Self::Problem(Box::new(ApiError::invalid(violation.what)), violation.code)
+    }
 }
 
 struct Socket {
@@ -95,8 +103,9 @@ impl Socket {
                 () = disturbed => self.check_session(&mut Vec::new()).await?,
                 () = ending.as_mut() => return Err(self.farewell()),
                 received = self.socket.receive() => match received {
-                    Some(Ok(message)) => self.receive(message).await?,
-                    Some(Err(_)) | None => return Err(End::Gone),
+                    Some(Ok(incoming)) => self.receive(incoming).await?,
+                    Some(Err(violation)) => return Err(violation.into()),
+                    None => return Err(End::Gone),
                 },
                 // After what has been received: an answer that waits to be read is one.
                 _ = heartbeat.tick() => self.beat(period).await?,
@@ -151,13 +160,23 @@ impl Socket {
         self.write(ping).await
     }
 
-    async fn receive(&mut self, message: Message) -> Result<(), End> {
+    async fn receive(&mut self, incoming: Incoming) -> Result<(), End> {
         self.heard = Instant::now();
-        let text = match &message {
-            Message::Text(text) => text.as_str(),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
-            Message::Close(_) => return Err(End::Gone),
-            Message::Binary(_) => {
+        let text = match &incoming {
+            Incoming::Text(text) => text.as_str(),
+            Incoming::Pong => return Ok(()),
+            Incoming::Ping(payload) => {
+                let mut answer = Frames::default();
+                answer.pong(payload);
+                return self.write(answer).await;
+            }
+            Incoming::Close => {
+                let mut answer = Frames::default();
+                answer.close(close_code::NORMAL, "");
+                self.write(answer).await?;
+                return Err(End::Gone);
+            }
+            Incoming::Binary => {
                 let error = ApiError::invalid("messages are text");
                 return Err(End::Problem(Box::new(error), close_code::UNSUPPORTED));
             }
@@ -210,7 +229,12 @@ impl Socket {
             match message {
                 LiveMessage::Changes(changes) => {
                     let (before, after) = frames::around_changes(&changes, true);
-                    frames.text_around(&before, &changes.changes, after);
+                    let shared = &changes.changes;
+                    if self.socket.is_compressed() && shared.len() >= PACKED_BYTES_MIN {
+                        frames.text_around_packed(&before, shared.packed(pack), after);
+                    } else {
+                        frames.text_around(&before, shared, after);
+                    }
                 }
                 LiveMessage::Ended { listen, error } => frames.text(&self.end_of(listen, error)),
             }

@@ -1,42 +1,55 @@
-//! As much of WebSocket as a server needs: the opening of one, and frames written many at a time.
+//! As much of WebSocket (RFC 6455) as a server needs: the opening of one, frames written many at a time, messages read.
 //!
-//! What clients send is read by `tungstenite`. What they are sent is written here: text that many get is not copied for each
-//! of them, and whatever waits for a client goes out in one write. Invariant: a frame is written whole before anything
-//! else is, tungstenite's answers to pings included.
+//! Invariant: a frame is written whole before anything else is. Compression (RFC 7692) is agreed to without memory of
+//! earlier messages: what many are told is compressed once for all of them, and a socket holds nothing between messages.
 
-use std::io::IoSlice;
+mod deflate;
+mod incoming;
+mod outgoing;
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::http::header::{
-    CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{SinkExt as _, StreamExt as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::poll_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use sha1::{Digest as _, Sha1};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+
+use self::incoming::Reader;
+
+pub(super) use self::deflate::pack;
+pub(super) use self::incoming::{Incoming, Violation};
+pub(super) use self::outgoing::Frames;
 
 /// Bytes that a socket reads at a time: most sockets are idle most of the time.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Shared text shorter than this is copied between what stands around it: that costs less than another piece to write.
-const SHARED_BYTES_MIN: usize = 1024;
-
-const TEXT: u8 = 0x81;
-const CLOSE: u8 = 0x88;
-const PING: u8 = 0x89;
+const READ_BYTES: usize = 4 * 1024;
+/// What a server puts behind a client's key to show that it has understood (RFC 6455, section 1.3).
+const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Why sockets are closed, as RFC 6455 numbers it.
 pub(super) mod close_code {
+    /// The client ends.
+    pub(in super::super) const NORMAL: u16 = 1000;
+    /// What came is no WebSocket.
+    pub(in super::super) const PROTOCOL: u16 = 1002;
     /// A kind of message that is not taken.
     pub(in super::super) const UNSUPPORTED: u16 = 1003;
+    /// What came is not the text, or not compressed, as it says.
+    pub(in super::super) const INVALID_TEXT: u16 = 1007;
     /// A message that breaks the rules.
     pub(in super::super) const POLICY: u16 = 1008;
+    /// A message that is too large.
+    pub(in super::super) const TOO_LARGE: u16 = 1009;
     /// Something failed here.
     pub(in super::super) const ERROR: u16 = 1011;
     /// The server ends.
@@ -47,6 +60,7 @@ pub(super) mod close_code {
 pub(crate) struct Opening {
     upgrade: OnUpgrade,
     bytes_max: usize,
+    is_compressed: bool,
 }
 
 impl Opening {
@@ -64,7 +78,15 @@ impl Opening {
         {
             return None;
         }
-        let accept = derive_accept_key(headers.get(SEC_WEBSOCKET_KEY)?.as_bytes());
+        let accept = Sha1::new()
+            .chain_update(headers.get(SEC_WEBSOCKET_KEY)?.as_bytes())
+            .chain_update(ACCEPT_SUFFIX)
+            .finalize();
+        let accept = STANDARD.encode(accept);
+        let is_compressed = headers
+            .get_all(SEC_WEBSOCKET_EXTENSIONS)
+            .iter()
+            .any(deflate::is_offered);
         let speaks = names(headers, &SEC_WEBSOCKET_PROTOCOL, subprotocol);
         let upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
         let mut answer = StatusCode::SWITCHING_PROTOCOLS.into_response();
@@ -76,21 +98,24 @@ impl Opening {
         if speaks {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         }
-        Some((Self { upgrade, bytes_max }, answer))
+        if is_compressed {
+            let agreed = HeaderValue::from_static(deflate::AGREED);
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, agreed);
+        }
+        let opening = Self {
+            upgrade,
+            bytes_max,
+            is_compressed,
+        };
+        Some((opening, answer))
     }
 
     /// Waits for the socket; `None` if the client has gone.
     pub(crate) async fn socket(self) -> Option<WebSocket> {
-        let io = TokioIo::new(self.upgrade.await.ok()?);
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(self.bytes_max))
-            .max_frame_size(Some(self.bytes_max));
-        let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         Some(WebSocket {
-            stream,
-            has_answers: false,
+            io: TokioIo::new(self.upgrade.await.ok()?),
+            reader: Reader::new(self.bytes_max, self.is_compressed),
+            is_compressed: self.is_compressed,
         })
     }
 }
@@ -108,182 +133,43 @@ fn names(headers: &HeaderMap, header: &HeaderName, name: &str) -> bool {
 
 /// A socket that is open.
 pub(crate) struct WebSocket {
-    stream: WebSocketStream<TokioIo<Upgraded>>,
-    /// Whether tungstenite may have an answer to a ping to write.
-    has_answers: bool,
+    io: TokioIo<Upgraded>,
+    reader: Reader,
+    is_compressed: bool,
 }
 
 impl WebSocket {
-    /// The next message; `None` or an error once there will be none. Dropping the future loses nothing.
-    pub(super) async fn receive(&mut self) -> Option<Result<Message, SocketError>> {
-        let received = self.stream.next().await;
-        self.has_answers |= matches!(received, Some(Ok(Message::Ping(_) | Message::Close(_))));
-        received
+    /// Whether the client takes compressed frames.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
+    /// What the client sends next; `None` once it has gone. Dropping the future loses nothing.
+    pub(super) async fn receive(&mut self) -> Option<Result<Incoming, Violation>> {
+        loop {
+            if let Some(next) = self.reader.next().transpose() {
+                return Some(next);
+            }
+            let count = poll_fn(|context| self.poll_fill(context)).await.ok()?;
+            if count == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Reads what there is, by way of the stack: a socket that waits holds no buffer.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = [std::mem::MaybeUninit::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut bytes);
+        std::task::ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer))?;
+        self.reader.feed(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Writes frames. After an error, or if the future was dropped, nothing can be written any more.
-    pub(super) async fn write(&mut self, frames: Frames) -> std::io::Result<()> {
-        if std::mem::take(&mut self.has_answers) {
-            self.stream.flush().await.map_err(std::io::Error::other)?;
-        }
+    pub(super) async fn write(&mut self, frames: Frames) -> io::Result<()> {
         let mut written = frames.finish();
-        let io = self.stream.get_mut();
-        io.write_all_buf(&mut written).await?;
-        io.flush().await
-    }
-}
-
-/// Frames to be written together.
-#[derive(Default)]
-pub(super) struct Frames {
-    /// What is written before, between and after shared text.
-    own: BytesMut,
-    /// Pieces in order.
-    pieces: Vec<Bytes>,
-    bytes: usize,
-}
-
-impl Frames {
-    /// A text frame.
-    pub(super) fn text(&mut self, text: &str) {
-        self.begin(TEXT, text.len());
-        self.own.extend_from_slice(text.as_bytes());
-    }
-
-    /// A text frame of text with shared text in it.
-    pub(super) fn text_around(&mut self, before: &str, shared: &Bytes, after: &str) {
-        self.begin(TEXT, before.len() + shared.len() + after.len());
-        self.own.extend_from_slice(before.as_bytes());
-        if shared.len() < SHARED_BYTES_MIN {
-            self.own.extend_from_slice(shared);
-        } else {
-            self.end_own();
-            self.pieces.push(shared.clone());
-            self.bytes += shared.len();
-        }
-        self.own.extend_from_slice(after.as_bytes());
-    }
-
-    /// A ping.
-    pub(super) fn ping(&mut self) {
-        self.begin(PING, 0);
-    }
-
-    /// The last frame. `reason` is short.
-    pub(super) fn close(&mut self, code: u16, reason: &str) {
-        self.begin(CLOSE, 2 + reason.len());
-        self.own.extend_from_slice(&code.to_be_bytes());
-        self.own.extend_from_slice(reason.as_bytes());
-    }
-
-    /// The header of a frame, which a server does not mask.
-    fn begin(&mut self, first: u8, length: usize) {
-        self.own.extend_from_slice(&[first]);
-        if let Ok(short @ 0..=125) = u8::try_from(length) {
-            self.own.extend_from_slice(&[short]);
-        } else if let Ok(length) = u16::try_from(length) {
-            self.own.extend_from_slice(&[126]);
-            self.own.extend_from_slice(&length.to_be_bytes());
-        } else {
-            self.own.extend_from_slice(&[127]);
-            self.own.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-
-    fn end_own(&mut self) {
-        if !self.own.is_empty() {
-            self.bytes += self.own.len();
-            self.pieces.push(self.own.split().freeze());
-        }
-    }
-
-    fn finish(mut self) -> Pieces {
-        self.end_own();
-        Pieces {
-            pieces: self.pieces,
-            at: 0,
-            left: self.bytes,
-        }
-    }
-}
-
-/// Pieces on their way out.
-struct Pieces {
-    pieces: Vec<Bytes>,
-    at: usize,
-    left: usize,
-}
-
-impl Buf for Pieces {
-    fn remaining(&self) -> usize {
-        self.left
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.pieces.get(self.at).map_or(&[], |piece| piece)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let pieces = self.pieces.get(self.at..).unwrap_or_default();
-        let mut count = 0;
-        for (slice, piece) in slices.iter_mut().zip(pieces) {
-            *slice = IoSlice::new(piece);
-            count += 1;
-        }
-        count
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        self.left = self.left.saturating_sub(count);
-        while let Some(piece) = self.pieces.get_mut(self.at)
-            && count >= piece.len()
-        {
-            count -= piece.len();
-            // What has gone out is of no more use.
-            *piece = Bytes::new();
-            self.at += 1;
-            if count == 0 {
-                return;
-            }
-        }
-        if let Some(piece) = self.pieces.get_mut(self.at) {
-            piece.advance(count);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Everything, taken in pieces of a size.
-    fn drain(mut pieces: Pieces, size: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        while pieces.has_remaining() {
-            let chunk = pieces.chunk();
-            let taken = chunk.len().min(size);
-            assert!(taken > 0, "there is no empty piece");
-            out.extend_from_slice(&chunk[..taken]);
-            pieces.advance(taken);
-        }
-        out
-    }
-
-    #[test]
-    fn frames_are_the_same_bytes_however_they_are_written() {
-        let shared = Bytes::from(vec![b'x'; 70_000]);
-        let short = Bytes::from_static(b"[]");
-        for size in [1, 7, 1000, usize::MAX] {
-            let mut frames = Frames::default();
-            frames.text("{}");
-            frames.text_around("{\"a\":", &shared, "}");
-            frames.text_around("{\"a\":", &short, "}");
-            frames.ping();
-            frames.close(1012, "unavailable");
-            let mut expected = b"\x81\x02{}\x81\x7f\0\0\0\0\0\x01\x11\x76{\"a\":".to_vec();
-            expected.extend_from_slice(&shared);
-            expected.extend_from_slice(b"}\x81\x08{\"a\":[]}\x89\x00\x88\x0d\x03\xf4unavailable");
-            assert_eq!(drain(frames.finish(), size), expected, "pieces of {size}");
-        }
+        self.io.write_all_buf(&mut written).await?;
+        self.io.flush().await
     }
 }

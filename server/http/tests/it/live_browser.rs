@@ -42,7 +42,10 @@ function speak(url, token) {
   };
   socket.onmessage = ({data}) => {
     const frame = JSON.parse(data);
-    if (frame.op === 'changes') note({reset: frame.reset, changes: brief(frame), protocol: socket.protocol});
+    if (frame.op !== 'changes') return;
+    const lengths = frame.changes.map((change) => change.document?.data.text.length ?? 0);
+    const compressed = socket.extensions.startsWith('permessage-deflate');
+    note({reset: frame.reset, changes: brief(frame), lengths, protocol: socket.protocol, compressed});
   };
 }
 </script>";
@@ -90,22 +93,24 @@ async fn an_event_source_with_a_ticket_is_told_and_goes_on_by_itself() {
 }
 
 #[tokio::test]
-async fn a_socket_of_a_page_signs_in_by_its_first_frame() {
+async fn a_socket_of_a_page_signs_in_by_its_first_frame_and_takes_compressed_ones() {
     if browser::is_left_out() {
         return;
     }
     let (mut browser, server) = opened().await;
     for n in 1..=3 {
-        put(&server, &format!("posts/p{n}"), json!({"n": n})).await;
+        let text = "iron and ember ".repeat(1000 * n);
+        put(&server, &format!("posts/p{n}"), json!({"n": n, "text": text})).await;
     }
     let (url, key) = (format!("ws://{}/api/v1/live", server.address), &server.key);
     browser
         .evaluate(&format!("speak({}, {})", json!(url), json!(key)))
         .await;
-    let first = json!({"reset": true, "changes": ["+p3", "+p2"], "protocol": "andiron.v1"});
+    let step = |reset: bool, changes: [&str; 2], lengths: [u32; 2]| json!({"reset": reset, "changes": changes, "lengths": lengths, "protocol": "andiron.v1", "compressed": true});
+    let first = step(true, ["+p3", "+p2"], [45_000, 30_000]);
     assert_eq!(told(&mut browser, 1).await, json!([first]));
-    put(&server, "posts/p3", json!({"n": 0})).await;
-    let second = json!({"reset": false, "changes": ["+p1", "-posts/p3"], "protocol": "andiron.v1"});
+    put(&server, "posts/p3", json!({"n": 0, "text": ""})).await;
+    let second = step(false, ["+p1", "-posts/p3"], [15_000, 0]);
     assert_eq!(told(&mut browser, 2).await, json!([first, second]));
     browser.close().await;
 }
