@@ -84,7 +84,7 @@ impl FromStr for StoreUrl {
 /// Whether a segment has only characters that no service and no URL takes for something else.
 fn is_name(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !segment.is_empty() && segment.bytes().all(is_plain) && segment.trim_matches('.') != ""
+    segment.bytes().all(is_plain) && !segment.trim_matches('.').is_empty()
 }
 
 impl fmt::Display for StoreUrl {

@@ -23,7 +23,7 @@ pub(crate) struct BlobWriter {
     path: Path,
     part_bytes: usize,
     pending: BytesMut,
-    begun: Option<Begun>,
+    begun: Option<Box<Begun>>,
     in_flight: VecDeque<InFlight>,
 }
 
@@ -96,7 +96,7 @@ impl BlobWriter {
         while !self.in_flight.is_empty() {
             self.await_part().await?;
         }
-        match &mut self.begun {
+        match self.begun.as_deref_mut() {
             Some(Begun::Unnamed(upload)) => {
                 upload.complete().await?;
             }
@@ -131,7 +131,7 @@ impl BlobWriter {
         if self.begun.is_some() {
             return Ok(());
         }
-        self.begun = Some(match self.blobs.multiparts() {
+        self.begun = Some(Box::new(match self.blobs.multiparts() {
             None => Begun::Unnamed(self.blobs.objects().put_multipart(&self.path).await?),
             Some(store) => {
                 let live = self.blobs.live(&self.key);
@@ -144,16 +144,16 @@ impl BlobWriter {
                     _live: live,
                 };
                 // Kept first, so that it is taken back if the note cannot be written.
-                self.begun = Some(begun);
+                self.begun = Some(Box::new(begun));
                 self.blobs.note(&self.key, &id).await?;
                 return Ok(());
             }
-        });
+        }));
         Ok(())
     }
 
     fn sending(&mut self, part: Bytes, room: Option<OwnedSemaphorePermit>) -> Option<InFlight> {
-        Some(match self.begun.as_mut()? {
+        Some(match self.begun.as_deref_mut()? {
             Begun::Unnamed(upload) => {
                 let putting = upload.put_part(part.into());
                 tokio::spawn(async move { putting.await.map(|()| None) })
@@ -177,7 +177,7 @@ impl BlobWriter {
         let sent = oldest
             .await
             .map_err(|error| FilesError::Internal(format!("a part was not written: {error}")))??;
-        if let (Some(Begun::Named { parts, .. }), Some(part)) = (&mut self.begun, sent) {
+        if let (Some(Begun::Named { parts, .. }), Some(part)) = (self.begun.as_deref_mut(), sent) {
             parts.push(part);
         }
         Ok(())
@@ -200,7 +200,7 @@ impl Drop for BlobWriter {
                 // Whatever became of it, it is not wanted any more.
                 let _ = part.await;
             }
-            let aborted = match begun {
+            let aborted = match *begun {
                 Begun::Unnamed(mut upload) => upload.abort().await,
                 Begun::Named { store, id, .. } => match store.abort_multipart(&path, &id).await {
                     Ok(()) => {
