@@ -236,7 +236,6 @@ fn own_cpu() -> Duration {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use std::net::TcpListener;
 
