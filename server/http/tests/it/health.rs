@@ -16,7 +16,7 @@ async fn a_server_that_can_read_is_alive_and_ready() {
 }
 
 /// The value of a sample, by its name and labels as they are written.
-fn sample(metrics: &str, name: &str) -> f64 {
+pub(crate) fn sample(metrics: &str, name: &str) -> f64 {
     let line = metrics
         .lines()
         .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
