@@ -2,7 +2,7 @@
 //!
 //! A [`LiveConnection`] has many listens and one queue. One thread, the [`feed`], follows the change log: for each step it
 //! reads what has become of documents ([`changes`]), finds the [`view`]s that this may concern ([`matcher`]), asks each what
-//! it means for its result, and puts the [`event`] into the [`queue`]s of all who see that view. Results are first computed,
+//! it means for its result (and its [`window`]), and puts the [`event`] into the [`queue`]s of all who see that view. Results are first computed,
 //! or continued by a resume [`token`], on threads of their own ([`start`]), and join the feed at its version. Steps come no faster
 //! than they are taken ([`pace`]). Beside results, the whole log can be followed ([`change_feed`]).
 //!
