@@ -186,8 +186,11 @@ fn read(mut poll: Poll, mut connections: Vec<Connection>, shared: &Shared) -> Re
         if shared.stall.load(Relaxed) {
             if !std::mem::replace(&mut is_stalled, true) {
                 for connection in &connections {
-                    rustix::net::sockopt::set_socket_recv_buffer_size(&connection.stream, STALLED_BUFFER_BYTES)
-                        .map_err(|error| io("a socket's buffer")(error.into()))?;
+                    rustix::net::sockopt::set_socket_recv_buffer_size(
+                        &connection.stream,
+                        STALLED_BUFFER_BYTES,
+                    )
+                    .map_err(|error| io("a socket's buffer")(error.into()))?;
                 }
             }
             thread::sleep(LOOK_EVERY);

@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::auth_client::{PASSWORD, Person, admin, events, post, sign_in};
+use crate::auth_client::{PASSWORD, Person, admin, events, post};
 use crate::auth_sign_up::join;
 use crate::client::Request;
 use crate::reference::assert_described;

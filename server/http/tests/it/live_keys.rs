@@ -15,7 +15,7 @@ use crate::server::Server;
 
 /// Somebody who follows changes by a key, in one of the ways there are.
 enum Follower {
-    Socket(Socket),
+    Socket(Box<Socket>),
     Events(Events),
 }
 
@@ -36,14 +36,13 @@ impl Follower {
                 socket
                     .send(json!({"op": "listen", "id": 1, "query": {"from": "posts"}}))
                     .await;
-                Self::Socket(socket)
+                Self::Socket(Box::new(socket))
             }
             "listen" => Self::Events(Events::open(server, events("/api/v1/listen?from=posts")).await),
-            "changes by socket" => Self::Socket(
-                Socket::connect(server, "/api/v1/changes", &headers)
-                    .await
-                    .unwrap(),
-            ),
+            "changes by socket" => {
+                let socket = Socket::connect(server, "/api/v1/changes", &headers).await;
+                Self::Socket(Box::new(socket.unwrap()))
+            }
             _ => Self::Events(Events::open(server, events("/api/v1/changes")).await),
         }
     }

@@ -74,8 +74,8 @@ mod live;
 #[cfg(feature = "foreign-clients")]
 mod live_browser;
 mod live_ears;
-mod live_metrics;
 mod live_keys;
+mod live_metrics;
 mod live_resume;
 mod live_revocation;
 mod log;
