@@ -43,6 +43,8 @@ pub struct HttpOptions {
     /// How often a live connection is shown to be alive: a ping on a socket, a comment among events. A socket on which
     /// nothing came back for twice as long is closed. Default 30 s.
     pub live_heartbeat: Duration,
+    /// How long a live socket may take to say who it is or to listen to something. Default 10 s.
+    pub live_introduction_max: Duration,
     /// Tickets for listens without headers that are good at one time; then the oldest go. Default 100,000.
     pub listen_tickets_max: usize,
     /// How long requests that were accepted may take to finish after shutdown has begun. Default 20 s.
@@ -97,6 +99,7 @@ impl Default for HttpOptions {
             connection_requests_max: 128,
             live_message_bytes_max: 256 * 1024,
             live_heartbeat: Duration::from_secs(30),
+            live_introduction_max: Duration::from_secs(10),
             listen_tickets_max: 100_000,
             shutdown_timeout: Duration::from_secs(20),
             compression: true,

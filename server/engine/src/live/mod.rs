@@ -267,6 +267,11 @@ impl LiveConnection {
         Ok(())
     }
 
+    /// Whether there are listens.
+    pub fn is_listening(&self) -> bool {
+        !self.listens.lock().is_empty()
+    }
+
     /// Ends a listen; nothing more is told of it. One that is not there is fine.
     pub fn unlisten(&self, listen: u64) {
         if let Some(Numbered { number, .. }) = self.listens.lock().remove(&listen) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use andiron_engine::{Caller, EngineError, LiveConnection, LiveMessage};
 use andiron_protocol::ErrorCode;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::frames::{self, ClientFrame};
 use super::session::{Credential, Session};
@@ -91,6 +91,8 @@ impl Socket {
             }
         };
         let mut ending = std::pin::pin!(ending);
+        let mut introduction = std::pin::pin!(sleep(self.app.options.live_introduction_max));
+        let mut is_introduced = false;
         loop {
             let disturbed = async {
                 match &self.session {
@@ -107,6 +109,13 @@ impl Socket {
                     Some(Err(violation)) => return Err(violation.into()),
                     None => return Err(End::Gone),
                 },
+                () = introduction.as_mut(), if !is_introduced => {
+                    is_introduced = true;
+                    if self.is_strangers() {
+                        let error = ApiError::from(andiron_auth::AuthError::Unauthenticated);
+                        return Err(End::Problem(Box::new(error), close_code::POLICY));
+                    }
+                }
                 // After what has been received: an answer that waits to be read is one.
                 _ = heartbeat.tick() => self.beat(period).await?,
                 messages = self.connection.next_batch(WRITE_BYTES) => match messages {
@@ -115,6 +124,13 @@ impl Socket {
                 },
             }
         }
+    }
+
+    /// Whether nobody has said who they are, nor listens to what everybody may see.
+    fn is_strangers(&self) -> bool {
+        let session = self.session.as_ref();
+        let is_known = session.is_some_and(|session| *session.caller() != Caller::Anonymous);
+        !is_known && !self.connection.is_listening()
     }
 
     async fn send(&mut self, text: String) -> Result<(), End> {

@@ -27,6 +27,8 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 
 use self::incoming::Reader;
 
+use crate::HttpOptions;
+
 pub(super) use self::deflate::pack;
 pub(super) use self::incoming::{Incoming, Violation};
 pub(super) use self::outgoing::Frames;
@@ -64,11 +66,12 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// Takes a request for a socket: what it becomes, and the answer to it. `None` if it is another request.
+    /// Takes a request for a socket: what it becomes, and the answer to it. `None` if it is another request. Compression is
+    /// agreed to if the settings have it.
     pub(crate) fn of(
         request: &mut axum::extract::Request,
         subprotocol: &'static str,
-        bytes_max: usize,
+        options: &HttpOptions,
     ) -> Option<(Self, Response)> {
         let headers = request.headers();
         if request.method() != Method::GET
@@ -83,10 +86,8 @@ impl Opening {
             .chain_update(ACCEPT_SUFFIX)
             .finalize();
         let accept = STANDARD.encode(accept);
-        let is_compressed = headers
-            .get_all(SEC_WEBSOCKET_EXTENSIONS)
-            .iter()
-            .any(deflate::is_offered);
+        let mut extensions = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
+        let is_compressed = options.compression && extensions.any(deflate::is_offered);
         let speaks = names(headers, &SEC_WEBSOCKET_PROTOCOL, subprotocol);
         let upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
         let mut answer = StatusCode::SWITCHING_PROTOCOLS.into_response();
@@ -104,7 +105,7 @@ impl Opening {
         }
         let opening = Self {
             upgrade,
-            bytes_max,
+            bytes_max: options.live_message_bytes_max,
             is_compressed,
         };
         Some((opening, answer))

@@ -69,8 +69,7 @@ pub(crate) async fn changes(
     check_origin(&app, request.headers())?;
     let session = Session::begin(&app, credential(&app, &caller, request.headers()))?;
     let following = Following::begin(&app, session, sources, after, life(&request))?;
-    let bytes_max = app.options.live_message_bytes_max;
-    if let Some((opening, answer)) = Opening::of(&mut request, SUBPROTOCOL, bytes_max) {
+    if let Some((opening, answer)) = Opening::of(&mut request, SUBPROTOCOL, &app.options) {
         app.live_runtime.spawn(async move {
             if let Some(socket) = opening.socket().await {
                 following.serve(socket).await;

@@ -64,8 +64,7 @@ pub(crate) async fn live(
     check_origin(&app, request.headers())?;
     let session = Session::begin(&app, credential(&app, &caller, request.headers()))?;
     let life = life(&request);
-    let bytes_max = app.options.live_message_bytes_max;
-    let (opening, answer) = Opening::of(&mut request, SUBPROTOCOL, bytes_max).ok_or_else(|| {
+    let (opening, answer) = Opening::of(&mut request, SUBPROTOCOL, &app.options).ok_or_else(|| {
         ApiError::invalid(format!(
             "this is a WebSocket, with the subprotocol `{SUBPROTOCOL}`"
         ))

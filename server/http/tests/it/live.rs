@@ -371,6 +371,25 @@ async fn a_silent_client_is_dropped_and_one_that_answers_pings_stays() {
         .expect("the server goes");
 }
 
+/// Attack T64: sockets of nobody that are kept open.
+#[tokio::test]
+async fn a_socket_on_which_nobody_says_who_they_are_or_listens_is_closed() {
+    let server = Server::with(HttpOptions {
+        live_introduction_max: Duration::from_millis(100),
+        ..HttpOptions::default()
+    })
+    .await;
+    let mut known = Socket::open(&server).await;
+    let mut stranger = Socket::try_open(&server, &[]).await.unwrap();
+    assert_eq!(stranger.next().await["error"]["code"], "unauthenticated");
+    assert_eq!(stranger.next().await, Json::Null);
+    // Whose time was over before that.
+    known
+        .send(json!({"op": "listen", "id": 1, "query": {"from": "posts"}}))
+        .await;
+    assert_eq!(known.next().await["op"], "changes");
+}
+
 /// Events as they come.
 pub(crate) struct Events {
     body: hyper::body::Incoming,

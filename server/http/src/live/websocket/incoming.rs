@@ -302,6 +302,7 @@ mod tests {
         }
     }
 
+    /// Attack T65: messages that become too large, by compression, in pieces, or byte by byte.
     #[test]
     fn what_breaks_the_rules_is_told() {
         let unmasked = vec![FIN | TEXT, 1, b'x'];
