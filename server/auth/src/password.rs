@@ -1,7 +1,7 @@
 //! Passwords: what may be one, and hashing them on threads of their own.
 //!
-//! Hashing is slow on purpose. It runs on a few dedicated threads of low priority, so that a flood of sign-ins takes
-//! neither the async workers nor, where the processor is short, the time of other requests. Each thread holds the memory
+//! Hashing is slow on purpose. It runs on a few dedicated threads of low priority that rest where the processor is short, so that
+//! a flood of sign-ins takes neither the async workers nor the time of other requests. Each thread holds the memory
 //! of one hash while there is something to do, and the queue is bounded: what is too much is refused before it costs anything.
 
 mod argon;
@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use andiron_engine::Engine;
 use parking_lot::Mutex;
@@ -26,9 +26,13 @@ use crate::{AuthError, AuthOptions, SecretText};
 pub(crate) const PASSWORD_BYTES_MAX: usize = 256;
 /// When somebody may come back whose password found the queue full.
 const BUSY_RETRY_SECONDS: u32 = 5;
-/// The priority of the threads that hash: the least there is. On a busy processor they get a seventieth, and what is left over; at
-/// 10 a flood of sign-ins took a quarter of the reads on two cores, at 19 a sixth.
+/// The priority of the threads that hash: the least there is. Alone it does not suffice, since who wakes up does not at once get the
+/// processor of who works without pause.
 const HASHING_NICE: i32 = 19;
+/// A thread that had to wait for a processor for more than one part in so many of the time of a hash...
+const WAITED_SHARE: u32 = 5;
+/// ...rests afterwards for as long as the hash took, but no longer than this: the time is wanted by who reads and writes.
+const REST_MAX: Duration = Duration::from_millis(50);
 /// How long a thread that has nothing to do keeps the memory of a hash for the next.
 const MEMORY_KEPT: Duration = Duration::from_secs(10);
 /// The most frequent passwords, one a line.
@@ -213,11 +217,35 @@ fn hash_until_closed(jobs: &Mutex<Receiver<Job>>) {
             jobs.lock().recv_timeout(MEMORY_KEPT)
         };
         match job {
-            Ok(job) => job(&mut memory),
+            Ok(job) => {
+                let (begun, used_before) = (Instant::now(), processor_time());
+                job(&mut memory);
+                let (took, used) = (begun.elapsed(), processor_time().saturating_sub(used_before));
+                if took.saturating_sub(used) > took / WAITED_SHARE {
+                    std::thread::sleep(took.min(REST_MAX));
+                }
+            }
             Err(RecvTimeoutError::Timeout) => memory = argon::Memory::default(),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+/// The processor's time that the calling thread has had.
+#[cfg(target_os = "linux")]
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// Where it is not known, as if it had had all the time there was.
+#[cfg(not(target_os = "linux"))]
+fn processor_time() -> Duration {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    BEGUN.get_or_init(Instant::now).elapsed()
 }
 
 #[cfg(test)]
