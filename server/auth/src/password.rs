@@ -30,9 +30,11 @@ const BUSY_RETRY_SECONDS: u32 = 5;
 /// processor of who works without pause.
 const HASHING_NICE: i32 = 19;
 /// A thread that had to wait for a processor for more than one part in so many of the time of a hash...
-const WAITED_SHARE: u32 = 5;
-/// ...rests afterwards for as long as the hash took, but no longer than this: the time is wanted by who reads and writes.
-const REST_MAX: Duration = Duration::from_millis(50);
+const WAITED_SHARE: u32 = 20;
+/// ...rests afterwards for so many times as long as the hash took...
+const REST_TIMES: u32 = 2;
+/// ...but no longer than this: the time is wanted by who reads and writes.
+const REST_MAX: Duration = Duration::from_millis(100);
 /// How long a thread that has nothing to do keeps the memory of a hash for the next.
 const MEMORY_KEPT: Duration = Duration::from_secs(10);
 /// The most frequent passwords, one a line.
@@ -222,7 +224,7 @@ fn hash_until_closed(jobs: &Mutex<Receiver<Job>>) {
                 job(&mut memory);
                 let (took, used) = (begun.elapsed(), processor_time().saturating_sub(used_before));
                 if took.saturating_sub(used) > took / WAITED_SHARE {
-                    std::thread::sleep(took.min(REST_MAX));
+                    std::thread::sleep((took * REST_TIMES).min(REST_MAX));
                 }
             }
             Err(RecvTimeoutError::Timeout) => memory = argon::Memory::default(),

@@ -17,7 +17,7 @@ fn has_test(module: &str, test: &str, files: &[(String, String)]) -> bool {
     let is_test = |text: &str| {
         let declared = format!("fn {test}()");
         text.split_once(&declared).is_some_and(|(before, _)| {
-            let mut lines = before.lines().rev();
+            let mut lines = before.rsplit('\n');
             // The line of the declaration itself, then what stands above it.
             lines.next();
             lines.next().is_some_and(|line| line.contains("test]"))
