@@ -273,19 +273,24 @@ pub struct Client {
     buffer: Vec<u8>,
 }
 
+/// A connection that waits for an answer for so long.
+pub(crate) fn connect(address: SocketAddr, answer_timeout: Duration) -> Result<TcpStream, BenchError> {
+    let stream = TcpStream::connect(address).map_err(io(format!("connecting to {address}")))?;
+    stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
+    stream
+        .set_read_timeout(Some(answer_timeout))
+        .map_err(io("a read timeout"))?;
+    Ok(stream)
+}
+
 impl Client {
     /// Connects.
     ///
     /// # Errors
     /// Nothing listens there.
     pub fn connect(address: SocketAddr) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(address).map_err(io(format!("connecting to {address}")))?;
-        stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
-        stream
-            .set_read_timeout(Some(ANSWER_TIMEOUT))
-            .map_err(io("a read timeout"))?;
         Ok(Self {
-            stream,
+            stream: connect(address, ANSWER_TIMEOUT)?,
             buffer: Vec::new(),
         })
     }

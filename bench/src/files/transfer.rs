@@ -47,13 +47,8 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(address: SocketAddr) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(address).map_err(io(format!("connecting to {address}")))?;
-        stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
-        stream
-            .set_read_timeout(Some(ANSWER_TIMEOUT))
-            .map_err(io("a read timeout"))?;
         Ok(Self {
-            stream,
+            stream: http::connect(address, ANSWER_TIMEOUT)?,
             buffer: vec![0; READ_BYTES],
         })
     }
