@@ -192,11 +192,7 @@ impl Files {
             limit: Some(BUCKETS_MAX),
             ..Query::all(Source::Collection(BUCKETS.parse()?))
         };
-        let found: Vec<StoredDocument> = Vec::new();
-        let (found, _) = self
-            .engine()
-            .query(&Caller::System, query, Default::default(), found)
-            .await?;
+        let found = self.query(query).await?;
         for document in found {
             let name: BucketName = document.path.id().parse()?;
             let bucket = Bucket {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use andiron_engine::{Caller, Engine, EngineError, FileMethod, FileOperation, FilePermit};
+use andiron_engine::{Caller, Engine, EngineError, FileMethod, FileOperation, FilePermit, StoredDocument};
 use andiron_protocol::{
-    ApplyError, CollectionPath, CommitBody, DocumentPath, Map, Precondition, Timestamp, Value, Version,
-    Write, WriteKind, data_from_json,
+    ApplyError, CollectionPath, CommitBody, DocumentPath, Map, Precondition, Query, Timestamp, Value,
+    Version, Write, WriteKind, data_from_json,
 };
 
 use crate::embedded::is_embedded;
@@ -140,6 +140,15 @@ impl Files {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// The documents that a query of the system's own finds.
+    pub(crate) async fn query(&self, query: Query) -> Result<Vec<StoredDocument>, FilesError> {
+        let (found, _) = self
+            .engine()
+            .query(&Caller::System, query, Default::default(), Vec::new())
+            .await?;
+        Ok(found)
     }
 
     pub(crate) fn turns(&self) -> &Turns {

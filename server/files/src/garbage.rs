@@ -1,7 +1,7 @@
 //! Collecting bytes that are of no more use: those of uploads that came to nothing or were given up, and those of files that were
 //! overwritten or deleted longer ago than the past reaches back.
 
-use andiron_engine::{Caller, StoredDocument};
+use andiron_engine::Caller;
 use andiron_protocol::{
     CommitBody, FieldRef, Filter, Operator, Precondition, Query, Source, Timestamp, Value, Write, WriteKind,
 };
@@ -46,11 +46,7 @@ impl Files {
                 limit: Some(COLLECTED_AT_ONCE),
                 ..Query::all(Source::Collection(KEYS.parse()?))
             };
-            let found: Vec<StoredDocument> = Vec::new();
-            let (found, _) = self
-                .engine()
-                .query(&Caller::System, query, Default::default(), found)
-                .await?;
+            let found = self.query(query).await?;
             if found.is_empty() {
                 return Ok(collected);
             }

@@ -149,12 +149,7 @@ impl Files {
             limit: Some(READ_AT_ONCE),
             ..Query::all(Source::Collection(bucket.files()?))
         };
-        let found: Vec<StoredDocument> = Vec::new();
-        let (found, _) = self
-            .engine()
-            .query(&Caller::System, query, Default::default(), found)
-            .await?;
-        Ok(found)
+        self.query(query).await
     }
 }
 

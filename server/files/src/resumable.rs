@@ -26,7 +26,7 @@ pub(crate) use turns::Turns;
 
 use std::collections::BTreeSet;
 
-use andiron_engine::{Caller, StoredDocument};
+use andiron_engine::Caller;
 use andiron_protocol::{
     CommitBody, FieldPath, FieldRef, Filter, Operator, Precondition, Query, Source, Timestamp, Value,
     Version, Write, WriteKind, data_from_json,
@@ -382,11 +382,7 @@ impl Files {
             limit: Some(uploads_max),
             ..Query::all(Source::Collection(UPLOADS.parse()?))
         };
-        let found: Vec<StoredDocument> = Vec::new();
-        let (found, _) = self
-            .engine()
-            .query(&Caller::System, query, Default::default(), found)
-            .await?;
+        let found = self.query(query).await?;
         if found.len() >= uploads_max as usize {
             return Err(FilesError::TooManyUploads { uploads_max });
         }

@@ -249,12 +249,7 @@ impl Files {
             limit: Some(limit),
             ..Query::all(Source::Collection(variants_of(key)?))
         };
-        let found: Vec<StoredDocument> = Vec::new();
-        let (found, _) = self
-            .engine()
-            .query(&Caller::System, query, Default::default(), found)
-            .await?;
-        Ok(found)
+        self.query(query).await
     }
 }
 

@@ -88,11 +88,7 @@ impl Files {
                 limit: Some(AT_ONCE),
                 ..Query::all(Source::Collection(UPLOADS.parse()?))
             };
-            let found: Vec<StoredDocument> = Vec::new();
-            let (found, _) = self
-                .engine()
-                .query(&Caller::System, query, Default::default(), found)
-                .await?;
+            let found = self.query(query).await?;
             if found.is_empty() {
                 return Ok(collected);
             }
@@ -123,12 +119,7 @@ impl Files {
             limit: Some(AT_ONCE),
             ..Query::all(Source::Collection(id.parts()?))
         };
-        let found: Vec<StoredDocument> = Vec::new();
-        let (found, _) = self
-            .engine()
-            .query(&Caller::System, query, Default::default(), found)
-            .await?;
-        Ok(found)
+        self.query(query).await
     }
 
     async fn delete_documents(

@@ -59,6 +59,10 @@ impl TestFiles {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "foreign-clients"),
+        expect(dead_code, reason = "time passes in the tests of other stores alone")
+    )]
     pub(crate) fn advance_hours(&self, hours: i64) {
         self.ahead.fetch_add(hours * 3_600_000_000, Ordering::SeqCst);
     }
