@@ -6,10 +6,12 @@
 use andiron_protocol::{DocumentPath, InputError, Map, Timestamp, Value, check_id, write_data_json};
 use serde::{Deserialize, Serialize};
 
+use crate::flows::EmailChange;
 use crate::passkey::PasskeyRecord;
 use crate::records::{Record, record_path};
 use crate::roles::AdminRole;
 use crate::session::Shown;
+use crate::visible_text::{check_visible, visible_part};
 use crate::{AuthError, EmailAddress};
 
 pub(crate) const ACCOUNTS: &str = "_accounts";
@@ -63,6 +65,9 @@ pub(crate) struct AccountRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
     pub(crate) email_verified: bool,
+    /// Changes of the address that can be taken back, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) email_changes: Vec<EmailChange>,
     /// Confirmed, always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) phone: Option<String>,
@@ -229,7 +234,7 @@ impl Account {
         &self.uid
     }
 
-    /// Its address, in lower case.
+    /// Its address, in the form that [`EmailAddress`] gives it.
     pub fn email(&self) -> Option<&str> {
         self.record.email.as_deref()
     }
@@ -358,27 +363,36 @@ impl Account {
 }
 
 impl ProfileChange {
+    /// What an identity provider says of somebody. What cannot stand in a profile is left out: it is no reason to refuse
+    /// somebody.
+    pub(crate) fn from_provider(name: Option<&str>, picture: Option<&str>) -> Self {
+        let is_picture = |url: &&str| url.len() <= PICTURE_CHARS_MAX && is_picture_url(url);
+        Self {
+            name: name.map(|name| Some(visible_part(name, NAME_CHARS_MAX))),
+            picture: picture.filter(is_picture).map(|url| Some(url.to_owned())),
+            ..Self::default()
+        }
+    }
+
     /// Applies it; refuses what cannot stand in a profile.
     pub(crate) fn apply(self, profile: &mut Profile) -> Result<(), AuthError> {
-        let text = |field: &str, text: Option<String>, chars_max: usize| match text {
-            Some(text) if text.chars().count() > chars_max || text.chars().any(char::is_control) => {
-                Err(AuthError::input(
-                    field,
-                    format!("`{field}` has at most {chars_max} characters, and no control characters"),
-                ))
+        let text = |field: &str, text: Option<String>, chars_max: usize| {
+            let text = text.map(|text| text.trim().to_owned());
+            let text = text.filter(|text| !text.is_empty());
+            if let Some(text) = &text {
+                check_visible(field, text, chars_max)?;
             }
-            text => Ok(text.filter(|text| !text.is_empty())),
+            Ok::<_, AuthError>(text)
         };
         if let Some(name) = self.name {
             profile.name = text("name", name, NAME_CHARS_MAX)?;
         }
         if let Some(picture) = self.picture {
             let picture = text("picture", picture, PICTURE_CHARS_MAX)?;
-            let is_url = |url: &String| url.starts_with("https://") || url.starts_with("http://");
-            if picture.as_ref().is_some_and(|url| !is_url(url)) {
+            if picture.as_ref().is_some_and(|url| !is_picture_url(url)) {
                 return Err(AuthError::input(
                     "picture",
-                    "`picture` is a URL that begins with `https://` or `http://`",
+                    "`picture` is a URL that begins with `https://` or `http://` and a host",
                 ));
             }
             profile.picture = picture;
@@ -408,6 +422,14 @@ impl ProfileChange {
         }
         Ok(())
     }
+}
+
+/// Whether it may stand where a page shows a picture: a whole URL of the web, without a password in it.
+fn is_picture_url(url: &str) -> bool {
+    let has_good_scheme = url.starts_with("https://") || url.starts_with("http://");
+    let parsed: Option<hyper::Uri> = url.parse().ok().filter(|_| has_good_scheme);
+    let authority = parsed.as_ref().and_then(hyper::Uri::authority);
+    authority.is_some_and(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'))
 }
 
 fn check_size(field: &str, map: &Map, bytes_max: usize) -> Result<(), AuthError> {
@@ -469,7 +491,7 @@ pub(crate) fn email_path(email: &EmailAddress) -> Result<DocumentPath, InputErro
     record_path(EMAILS, &email.to_id())
 }
 
-/// The same for an address out of a record, which was checked when it went there.
+/// The same for an address out of a record.
 pub(crate) fn stored_email_path(email: &str) -> Result<DocumentPath, InputError> {
-    email_path(&EmailAddress::parse(email)?)
+    email_path(&EmailAddress::of_record(email))
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod custom_token;
 mod email;
+mod email_change;
 mod email_sign_in;
 mod invitation;
 mod me;
@@ -18,6 +19,7 @@ mod sign_in;
 mod sign_up;
 
 pub use admin::{AccountChange, AccountList, NewAccount};
+pub(crate) use email_change::EmailChange;
 pub use oauth::{OauthProof, OauthStart};
 pub use passkey::{AddedPasskey, PasskeyView};
 pub use passkey_sign_in::PasskeyUse;

@@ -37,6 +37,7 @@ mod service_key;
 mod sign_up_question;
 mod token;
 mod totp;
+mod visible_text;
 
 pub use account::{Account, AccountView, Profile, ProfileChange};
 pub use accounts::{Accounts, LastingToken, Post};

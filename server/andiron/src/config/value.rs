@@ -427,8 +427,9 @@ impl FromStr for Domain {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let is_domain = andiron_auth::EmailAddress::parse(&format!("a@{text}")).is_ok();
-        is_domain.then(|| Self(text.to_ascii_lowercase())).ok_or(())
+        // The form that addresses are compared in.
+        let address = andiron_auth::EmailAddress::parse(&format!("a@{text}")).map_err(drop)?;
+        Ok(Self(address.domain().to_owned()))
     }
 }
 

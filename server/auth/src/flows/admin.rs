@@ -47,7 +47,7 @@ pub struct NewAccount {
 /// A change of an account by an administrator: what is there is changed.
 #[derive(Debug, Default)]
 pub struct AccountChange {
-    /// Its address, or none any more.
+    /// Its address, or none any more; another ends all sessions.
     pub email: Option<Option<EmailAddress>>,
     /// Whether the address is known to be its owner's.
     pub email_verified: Option<bool>,
@@ -257,25 +257,15 @@ impl Accounts {
         let (account, ()) = self
             .change(uid, |account, batch| {
                 let mut changed = Vec::new();
-                let record = &mut account.record;
-                if let Some(email) = &change.email {
-                    let email_text = email.as_ref().map(|email| email.as_str().to_owned());
-                    if record.email != email_text {
-                        if let Some(old) = &record.email {
-                            batch.delete(stored_email_path(old)?);
-                        }
-                        if let Some(new) = email {
-                            let uid = account.uid.clone();
-                            batch.create(email_path(new)?, &EmailRecord { uid })?;
-                            record.anonymous = false;
-                        } else {
-                            record.password = None;
-                        }
-                        record.email = email_text;
-                        record.email_verified = false;
-                        changed.push("email");
-                    }
+                let email = change
+                    .email
+                    .as_ref()
+                    .filter(|new| new.as_ref().map(EmailAddress::as_str) != account.email());
+                if let Some(email) = email {
+                    self.set_email(account, email.as_ref(), batch)?;
+                    changed.push("email");
                 }
+                let record = &mut account.record;
                 if let Some(verified) = change.email_verified {
                     record.email_verified = verified && record.email.is_some();
                     changed.push("emailVerified");
@@ -304,7 +294,7 @@ impl Accounts {
                     changed.push("factors");
                 }
                 change.profile.clone().apply(&mut record.profile)?;
-                if hash.is_some() || record.disabled {
+                if hash.is_some() || email.is_some() || record.disabled {
                     self.end_sessions(&sessions, None, batch);
                 }
                 if AdminRole::of(record.roles.iter().map(String::as_str)) == Some(AdminRole::Owner) {
@@ -315,6 +305,29 @@ impl Accounts {
             })
             .await?;
         Ok(account)
+    }
+
+    /// Gives an account another address within a change, or none.
+    fn set_email(
+        &self,
+        account: &mut Account,
+        email: Option<&EmailAddress>,
+        batch: &mut Batch,
+    ) -> Result<(), AuthError> {
+        if let Some(old) = account.email() {
+            batch.delete(stored_email_path(old)?);
+        }
+        match email {
+            Some(new) => {
+                let uid = account.uid.clone();
+                batch.create(email_path(new)?, &EmailRecord { uid })?;
+                account.record.anonymous = false;
+            }
+            None => account.record.password = None,
+        }
+        account.record.email = email.map(|email| email.as_str().to_owned());
+        account.record.email_verified = false;
+        self.forget_email_changes(account, batch)
     }
 
     /// Deletes an account with all that belongs to it.

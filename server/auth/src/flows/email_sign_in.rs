@@ -104,7 +104,7 @@ impl Accounts {
         code: Record<CodeRecord>,
         client: &ClientInfo,
     ) -> Result<SignInOutcome, AuthError> {
-        let email = EmailAddress::parse(code.data.email.as_deref().unwrap_or_default())?;
+        let email = EmailAddress::of_record(code.data.email.as_deref().unwrap_or_default());
         let shown = Shown::new(&["email"], "password");
         let Some(found) = self.find_by_email(&email)? else {
             self.check_sign_up(&email)?;

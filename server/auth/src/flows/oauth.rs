@@ -308,22 +308,8 @@ impl Accounts {
             identities: vec![identity_record(identity)],
             ..AccountRecord::default()
         };
-        // A name or picture that cannot be one is no reason to refuse somebody.
-        for change in [
-            ProfileChange {
-                name: identity.name.clone().map(Some),
-                ..ProfileChange::default()
-            },
-            ProfileChange {
-                picture: identity.picture.clone().map(Some),
-                ..ProfileChange::default()
-            },
-        ] {
-            let mut profile = record.profile.clone();
-            if change.apply(&mut profile).is_ok() {
-                record.profile = profile;
-            }
-        }
+        ProfileChange::from_provider(identity.name.as_deref(), identity.picture.as_deref())
+            .apply(&mut record.profile)?;
         let shown = Shown::new(&["fed"], &identity.provider);
         let path = identity_path(&identity.provider, &identity.subject)?;
         let uid = self.engine().generate_id();
@@ -359,7 +345,7 @@ impl Accounts {
         self.pass_first_factor(uid, &shown, client, |account, batch| {
             if proves_mailbox {
                 // The address must still be the account's.
-                if account.email() != identity.email.as_deref().map(str::to_ascii_lowercase).as_deref() {
+                if account.email() != verified_email(identity).as_ref().map(EmailAddress::as_str) {
                     return Err(AuthError::Contended);
                 }
                 self.prove_mailbox(account, &sessions, client, batch)?;

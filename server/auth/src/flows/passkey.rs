@@ -16,6 +16,7 @@ use crate::passkey::{PasskeyOwner, PasskeyRecord, unusable};
 use crate::records::{Batch, Record, read, record_path};
 use crate::secret::{self, hash};
 use crate::session::Shown;
+use crate::visible_text::check_visible;
 use crate::{
     Accounts, AuthError, ClientInfo, NewPasskey, PasskeyOptions, RecoveryCodes, RelyingParty, SecretText,
 };
@@ -82,12 +83,7 @@ fn view(passkey: &PasskeyRecord) -> PasskeyView {
 
 fn check_name(name: &str) -> Result<String, AuthError> {
     let name = name.trim();
-    if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(AuthError::input(
-            "name",
-            format!("`name` has at most {NAME_CHARS_MAX} characters, and no control characters"),
-        ));
-    }
+    check_visible("name", name, NAME_CHARS_MAX)?;
     Ok(if name.is_empty() { "Passkey" } else { name }.to_owned())
 }
 

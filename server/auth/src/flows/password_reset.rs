@@ -26,24 +26,32 @@ impl Accounts {
             if record.data.disabled {
                 return Ok(());
             }
-            let uid = record.path.id();
-            let mut batch = Batch::default();
-            let new = NewCode {
-                kind: CodeKind::ResetPassword,
-                subject: uid,
-                uid: Some(uid),
-                email: Some(email.as_str()),
-                data: Default::default(),
-            };
-            let code = accounts.add_code(new, &mut batch)?;
-            accounts.audit(&mut batch, Event::new("password-reset-requested", uid, &client))?;
-            batch.commit(accounts.engine()).await?;
-            let time = CodeKind::ResetPassword.time();
-            accounts
-                .send_mail(MailKind::ResetPassword, &email, &code, time, email.as_str())
-                .await
+            accounts.send_reset_code(record.path.id(), &email, &client).await
         });
         Ok(())
+    }
+
+    /// Sends the mail with the link to a new password.
+    pub(crate) async fn send_reset_code(
+        &self,
+        uid: &str,
+        email: &EmailAddress,
+        client: &ClientInfo,
+    ) -> Result<(), AuthError> {
+        let mut batch = Batch::default();
+        let new = NewCode {
+            kind: CodeKind::ResetPassword,
+            subject: uid,
+            uid: Some(uid),
+            email: Some(email.as_str()),
+            data: Default::default(),
+        };
+        let code = self.add_code(new, &mut batch)?;
+        self.audit(&mut batch, Event::new("password-reset-requested", uid, client))?;
+        batch.commit(self.engine()).await?;
+        let time = CodeKind::ResetPassword.time();
+        self.send_mail(MailKind::ResetPassword, email, &code, time, email.as_str())
+            .await
     }
 
     /// Counts a request for a mail, and reads the address; `None` if it is none, which nobody hears of.
@@ -93,9 +101,12 @@ impl Accounts {
                     return Err(AuthError::CodeInvalid);
                 }
                 batch.consume(&code);
+                if account.record.email_verified {
+                    self.end_sessions(&sessions, None, batch);
+                } else {
+                    self.prove_mailbox(account, &sessions, client, batch)?;
+                }
                 account.record.password = Some(hash.clone());
-                account.record.email_verified = true;
-                self.end_sessions(&sessions, None, batch);
                 self.audit(batch, Event::new("password-reset", &account.uid, client))
             })
             .await?;

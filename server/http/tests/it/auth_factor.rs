@@ -100,7 +100,7 @@ async fn an_authenticator_is_asked_for_at_every_sign_in() {
 #[tokio::test]
 async fn a_new_password_by_mail_does_not_take_the_place_of_the_second_factor() {
     let (mails, server) = auth_mail::started().await;
-    let ada = auth_mail::signed_up(&mails, &server, "ada@example.org").await;
+    let ada = auth_mail::confirmed(&mails, &server, "ada@example.org").await;
     let (authenticator, _) = enrol(&server, &ada).await;
     server.clock.advance(60);
     let code = auth_mail::reset_code(&mails, &server, "ada@example.org").await;

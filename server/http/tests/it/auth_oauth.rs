@@ -436,3 +436,65 @@ async fn providers_make_no_accounts_where_nobody_may_sign_up_and_are_not_reached
     let server = Server::with_accounts(strict).await;
     assert_eq!(by_id_token(&server, &token).await.code(), "unauthenticated");
 }
+
+#[tokio::test]
+async fn what_a_provider_says_of_somebody_is_cleaned_and_refuses_nobody() {
+    let (provider, server) = started().await;
+    for (n, (name, picture, cleaned, kept)) in [
+        (
+            json!("Ada\u{202e}nimda\u{0}"),
+            json!("javascript:alert(1)"),
+            json!("Adanimda"),
+            Value::Null,
+        ),
+        (
+            json!("\u{200b}\u{2066}"),
+            json!("https://ada:pw@example.org/a"),
+            Value::Null,
+            Value::Null,
+        ),
+        (
+            json!("a".repeat(5000)),
+            json!(format!("https://example.org/{}", "a".repeat(5000))),
+            json!("a".repeat(200)),
+            Value::Null,
+        ),
+        (json!(["Ada"]), json!({"url": "x"}), Value::Null, Value::Null),
+        (
+            json!("Ada"),
+            json!("https://example.org/a.png"),
+            json!("Ada"),
+            json!("https://example.org/a.png"),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut claims = provider.claims(&format!("s{n}"), None, now(&server));
+        claims["name"] = name;
+        claims["picture"] = picture;
+        let answer = by_id_token(&server, &provider.id_token(&claims)).await;
+        Person::of(&answer);
+        let account = &answer.json()["account"];
+        assert_eq!((&account["name"], &account["picture"]), (&cleaned, &kept));
+    }
+}
+
+#[tokio::test]
+async fn a_providers_address_is_linked_by_its_one_form() {
+    let (provider, server) = started().await;
+    let body = json!({"uid": "ada", "email": "ada@xn--exmple-cua.org", "emailVerified": true});
+    admin(&server, "POST", "accounts", &body).await;
+    let claims = provider.claims("s1", Some(("Ada@EXÄMPLE.org", json!(true))), now(&server));
+    assert_eq!(
+        Person::of(&by_id_token(&server, &provider.id_token(&claims)).await).uid,
+        "ada"
+    );
+    let claims = provider.claims("s2", Some(("ädа@exämple.org", json!(true))), now(&server));
+    let answer = by_id_token(&server, &provider.id_token(&claims)).await;
+    assert_eq!(
+        answer.json()["account"]["email"],
+        Value::Null,
+        "none that this server could write to"
+    );
+}

@@ -5,6 +5,7 @@ use andiron_auth::{AuthOptions, RelyingParty};
 use serde_json::{Value, json};
 
 use crate::auth_client::{PASSWORD, Person, admin, events, post};
+use crate::auth_mail;
 use crate::auth_sign_up::join;
 use crate::authenticator::{BACKED_UP, BACKUP_ELIGIBLE, Manner, ORIGIN, Passkey, RP_ID, encode};
 use crate::client::{Answer, Request};
@@ -19,7 +20,7 @@ pub(crate) fn relying_party() -> RelyingParty {
     RelyingParty::new(RP_ID, vec![ORIGIN.to_owned()]).unwrap()
 }
 
-fn with_passkeys() -> AuthOptions {
+pub(crate) fn with_passkeys() -> AuthOptions {
     AuthOptions {
         passkeys: Some(relying_party()),
         ..quick_accounts()
@@ -521,20 +522,30 @@ async fn beginning_with_an_address_tells_nothing_of_it() {
 
 #[tokio::test]
 async fn whoever_reads_the_mailbox_takes_the_passkeys_of_its_squatter_away() {
-    let mails = SmtpServer::start().await;
-    let server = Server::with_mail(&mails, with_passkeys()).await;
-    let squatter = Person::sign_up(&server, "victim@example.org").await;
-    mails.mail(0).await;
-    let mut passkey = passkey_of(&server, &squatter).await;
-    post(&server, "link", &json!({"email": "victim@example.org"})).await;
-    let code = mails.mail(1).await.code();
-    let victim = Person::of(&post(&server, "link/confirm", &json!({"code": code})).await);
-    assert_eq!(victim.uid, squatter.uid);
-    let options = challenge(&server, json!({})).await;
-    let refused = finish(&server, &passkey.sign(&options, &Manner::default())).await;
-    assert_eq!(refused.status, 401);
-    let listed = victim.by(Request::get("/api/v1/auth/passkeys"));
-    assert_eq!(server.send_as_it_is(listed).await.json(), json!({"passkeys": []}));
+    for by_reset in [false, true] {
+        let mails = SmtpServer::start().await;
+        let server = Server::with_mail(&mails, with_passkeys()).await;
+        let squatter = auth_mail::signed_up(&mails, &server, "victim@example.org").await;
+        let mut passkey = passkey_of(&server, &squatter).await;
+        let victim = if by_reset {
+            let code = auth_mail::reset_code(&mails, &server, "victim@example.org").await;
+            assert_eq!(
+                auth_mail::confirm_reset(&server, &code, auth_mail::NEW_PASSWORD).await,
+                204
+            );
+            Person::sign_in(&server, "victim@example.org", auth_mail::NEW_PASSWORD).await
+        } else {
+            post(&server, "link", &json!({"email": "victim@example.org"})).await;
+            let code = mails.mail(1).await.code();
+            Person::of(&post(&server, "link/confirm", &json!({"code": code})).await)
+        };
+        assert_eq!(victim.uid, squatter.uid);
+        let options = challenge(&server, json!({})).await;
+        let refused = finish(&server, &passkey.sign(&options, &Manner::default())).await;
+        assert_eq!(refused.status, 401, "by a reset: {by_reset}");
+        let listed = victim.by(Request::get("/api/v1/auth/passkeys"));
+        assert_eq!(server.send_as_it_is(listed).await.json(), json!({"passkeys": []}));
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ mod auth_client;
 mod auth_cookies;
 #[cfg(feature = "foreign-clients")]
 mod auth_cookies_browser;
+mod auth_email_address;
+mod auth_email_change;
 mod auth_factor;
 mod auth_mail;
 mod auth_oauth;
