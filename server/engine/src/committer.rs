@@ -5,6 +5,7 @@
 //! hot its documents are. Nothing is answered before the group is durable. After a sync that failed the writer stops
 //! for good: nobody knows what is on the disk.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,11 +13,12 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use andiron_protocol::{Timestamp, Version};
-use andiron_store::{Commit, CommitOutcome, Group, Snapshot, StoreError};
+use andiron_store::{Commit, CommitOutcome, Group, Snapshot, StoreError, StoredDocument};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::EngineError;
+use crate::cache::ClosedShards;
 use crate::commit::Committed;
 use crate::engine::Shared;
 use crate::indexes::IndexSet;
@@ -386,9 +388,12 @@ impl Writer {
     ) {
         let writes = || pending.iter().flat_map(|pending| &pending.commit.writes);
         let result = if writes().next().is_some() {
-            let _closed = self.shared.cache.close(writes().map(|write| &write.path));
+            let closed = self.shared.cache.close(writes().map(|write| &write.path));
             let begin = Instant::now();
             let result = group.finish();
+            if result.is_ok() {
+                keep_hot(&closed, &pending);
+            }
             self.shared
                 .metrics
                 .sync_seconds
@@ -462,6 +467,29 @@ impl Job {
                 ..
             } => *bytes,
             Self::Commit { .. } | Self::Maintenance { .. } => 0,
+        }
+    }
+}
+
+/// Keeps those documents cached that were before the group, as it has left them.
+fn keep_hot(closed: &ClosedShards<'_>, pending: &[Pending]) {
+    if !closed.have_hot() {
+        return;
+    }
+    let mut last = HashMap::new();
+    for pending in pending {
+        for write in &pending.commit.writes {
+            last.insert(&write.path, (write, pending.version));
+        }
+    }
+    for (path, (write, version)) in last {
+        if let Some(data) = &write.after {
+            closed.keep(path, || StoredDocument {
+                path: path.clone(),
+                version,
+                created: write.before.as_ref().map_or(version, |before| before.created),
+                data: Arc::clone(data),
+            });
         }
     }
 }

@@ -148,14 +148,12 @@ impl Shared {
         match self.cache.get(path) {
             Ok(document) => {
                 self.metrics.cache_hits.inc();
-                Ok(Some(document))
+                Ok(document)
             }
             Err(ticket) => {
                 self.metrics.cache_misses.inc();
                 let document = self.store.snapshot()?.get_stored(path)?;
-                if let Some(document) = &document {
-                    self.cache.put(ticket, document);
-                }
+                self.cache.put(ticket, path, document.as_ref());
                 Ok(document)
             }
         }

@@ -33,7 +33,8 @@ pub(crate) fn embed(key: &str, bytes: Vec<u8>) -> Result<Write, FilesError> {
     let map = Map::from([("bytes".to_owned(), Value::Bytes(bytes))]);
     Ok(Write {
         path: path_of(key)?,
-        kind: WriteKind::Set(map.into()),
+        // Not looked for in the store: the key is fresh.
+        kind: WriteKind::Create(map.into()),
         precondition: Precondition::None,
     })
 }

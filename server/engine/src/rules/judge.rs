@@ -196,14 +196,15 @@ impl Judge {
     /// cached document is, and versions never come back.
     ///
     /// Whatever else there is, and every denial, is decided on one snapshot. So a denial takes as long where there is a
-    /// document as where there is none, of which the cache knows nothing.
+    /// document as where there is none, although the cache may know that there is none.
     pub(crate) fn get(
         &self,
         shared: &Shared,
         path: &DocumentPath,
     ) -> Result<Option<StoredDocument>, EngineError> {
         let ticket = match shared.cache.get(path) {
-            Ok(document) => {
+            Ok(None) => None,
+            Ok(Some(document)) => {
                 shared.metrics.cache_hits.inc();
                 let mut known = Known::default();
                 let mut read = |path: &DocumentPath| shared.get(path);
@@ -220,8 +221,8 @@ impl Judge {
         };
         let snapshot = shared.store.snapshot()?;
         let document = snapshot.get_stored(path)?;
-        if let (Some(ticket), Some(document)) = (ticket, &document) {
-            shared.cache.put(ticket, document);
+        if let Some(ticket) = ticket {
+            shared.cache.put(ticket, path, document.as_ref());
         }
         let mut read = |path: &DocumentPath| snapshot.get_stored(path).map_err(EngineError::from);
         self.decide_get(path, document.as_ref(), &mut Known::default(), &mut read)??;
@@ -241,14 +242,13 @@ impl Judge {
     }
 }
 
-/// Whether these documents are in the cache at these versions, and so are the newest ones. Of absent documents the cache
-/// knows nothing.
+/// Whether the cache knows these documents at these versions, or not to be there, and so they are the newest ones.
 fn are_newest(shared: &Shared, document: &StoredDocument, known: &Known) -> bool {
     let is_newest = |path: &DocumentPath, version| {
         shared
             .cache
             .get(path)
-            .is_ok_and(|cached| Some(cached.version) == version)
+            .is_ok_and(|cached| cached.is_some_and(|cached| Some(cached.version) == version))
     };
     is_newest(&document.path, Some(document.version))
         && known
