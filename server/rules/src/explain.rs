@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 pub use answer::{Explanation, FieldProblem, Operand, Place, Step, TriedAllow, WouldPass};
 pub(crate) use list::missing;
 pub use list::{ListExplanation, MissingWhere};
-pub(crate) use request::complete_metadata;
 pub use request::{EXPLAIN_REQUESTS_MAX, ExplainRequest, ExplainTarget};
+pub(crate) use request::{complete_account, complete_metadata};
 pub(crate) use steps::Index;
 pub use text::explanation_text;
 

@@ -355,6 +355,7 @@ impl Accounts {
                 if account.record.anonymous {
                     self.check_sign_up_with(identity)?;
                     self.become_somebody(account, &shown, linked_by, client, batch)?;
+                    self.end_sessions(&sessions, None, batch);
                 }
                 batch.create(path.clone(), &owner_of(uid, identity))?;
                 let event = Event::new("identity-linked", uid, client);

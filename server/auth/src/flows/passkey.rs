@@ -15,7 +15,7 @@ use crate::limit::Attempt;
 use crate::passkey::{PasskeyOwner, PasskeyRecord, unusable};
 use crate::records::{Batch, Record, read, record_path};
 use crate::secret::{self, hash};
-use crate::session::Shown;
+use crate::session::{Shown, session_id};
 use crate::visible_text::check_visible;
 use crate::{
     Accounts, AuthError, ClientInfo, NewPasskey, PasskeyOptions, RecoveryCodes, RelyingParty, SecretText,
@@ -211,7 +211,8 @@ impl Accounts {
                 batch.create(path.clone(), &PasskeyOwnerRecord { uid })?;
                 let had_factors = account.has_second_factor();
                 account.record.passkeys.push(passkey.clone());
-                if account.record.anonymous {
+                let becomes_somebody = account.record.anonymous;
+                if becomes_somebody {
                     self.check_sign_up_without_address()?;
                     let shown = Shown::new(&[], "passkey");
                     self.become_somebody(account, &shown, Some(user), client, batch)?;
@@ -219,9 +220,11 @@ impl Accounts {
                 let is_first_factor = !had_factors && account.has_second_factor();
                 if is_first_factor {
                     account.record.recovery_codes = recovery_codes.iter().map(|code| hash(code)).collect();
-                    // They were begun without.
-                    self.end_sessions(&sessions, Some(crate::session::session_id(user)), batch);
                     self.raise_session(user, &["mfa"], batch)?;
+                }
+                if is_first_factor || becomes_somebody {
+                    // They were begun without.
+                    self.end_sessions(&sessions, Some(session_id(user)), batch);
                 }
                 let event = Event::new("passkey-added", &account.uid, client);
                 self.audit(batch, event.detail(passkey.name.as_str()))?;

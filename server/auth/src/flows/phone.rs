@@ -99,6 +99,7 @@ impl Accounts {
         if owner.is_some_and(|owner| owner != user.uid) {
             return Err(taken());
         }
+        let sessions = self.session_records(&user.uid).await?;
         let changed = self
             .change(&user.uid, |account, batch| {
                 self.check_unused(&code)?;
@@ -115,6 +116,8 @@ impl Accounts {
                     self.check_sign_up_without_address()?;
                     self.become_somebody(account, &Shown::new(&[AMR], PROVIDER), Some(user), client, batch)?;
                 }
+                // A number signs in as an address does.
+                self.end_sessions(&sessions, Some(session_id(user)), batch);
                 let event = Event::new("phone-changed", &user.uid, client);
                 self.audit(batch, event.detail(phone.as_str()))
             })

@@ -11,7 +11,7 @@ use crate::codes::CodeRecord;
 use crate::limit::Attempt;
 use crate::password::check_new;
 use crate::records::{Batch, Record, existing, is_conflict};
-use crate::session::{Shown, session_id, session_path};
+use crate::session::Shown;
 use crate::sign_up_question::SignUpQuestion;
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress, Password, SignUpPolicy, SignedIn};
 
@@ -267,7 +267,8 @@ impl Accounts {
         self.audit(batch, event.detail(shown.provider.as_str()))
     }
 
-    /// An anonymous account gets an address and a password. Its session makes way for a new one.
+    /// An anonymous account gets an address and a password. Its sessions make way for a new one: whoever had it as nobody's
+    /// has no part in what becomes somebody's.
     async fn upgrade(
         &self,
         user: &User,
@@ -278,7 +279,7 @@ impl Accounts {
     ) -> Result<SignedIn, AuthError> {
         self.prepare_session(&user.uid).await?;
         let shown = Shown::new(&["pwd"], "password");
-        let old = session_path(&user.uid, session_id(user))?;
+        let sessions = self.session_records(&user.uid).await?;
         let (account, tokens) = self
             .change(&user.uid, |account, batch| {
                 if !account.record.anonymous {
@@ -297,7 +298,7 @@ impl Accounts {
                 self.become_somebody(account, &shown, Some(user), client, batch)?;
                 let uid = account.uid.clone();
                 batch.create(email_path(&new.email)?, &EmailRecord { uid })?;
-                batch.delete(old.clone());
+                self.end_sessions(&sessions, None, batch);
                 self.begin_session(account, &shown, client, batch)
             })
             .await?;

@@ -206,14 +206,34 @@ async fn an_administrators_change_ends_sessions_and_all_ways_back() {
     assert_eq!(again.status(&server).await, 200, "it is the same address");
 }
 
+/// A guest, and another session of the same account.
+async fn guests(server: &Server) -> (Person, Person) {
+    let guest = Person::of(&post(server, "anonymous", &json!({})).await);
+    let minted = admin(server, "POST", "custom-tokens", &json!({"uid": guest.uid})).await;
+    let token = json!({"token": minted.json()["token"]});
+    let other = Person::of(&post(server, "custom", &token).await);
+    assert_eq!(other.uid, guest.uid);
+    (guest, other)
+}
+
+#[tokio::test]
+async fn a_guest_who_signs_up_leaves_no_session_behind() {
+    let (_mails, server) = started().await;
+    let (guest, other) = guests(&server).await;
+    let body = json!({"email": "ada@example.org", "password": PASSWORD});
+    let ada = Person::of(&guest.post(&server, "sign-up", &body).await);
+    assert_eq!(ada.uid, guest.uid);
+    assert_eq!(ada.status(&server).await, 200);
+    assert_eq!(
+        (guest.status(&server).await, other.status(&server).await),
+        (401, 401)
+    );
+}
+
 #[tokio::test]
 async fn a_guest_who_confirms_an_address_stays_and_whoever_else_had_the_account_does_not() {
     let (mails, server) = started().await;
-    let guest = Person::of(&post(&server, "anonymous", &json!({})).await);
-    let minted = admin(&server, "POST", "custom-tokens", &json!({"uid": guest.uid})).await;
-    let token = json!({"token": minted.json()["token"]});
-    let other = Person::of(&post(&server, "custom", &token).await);
-    assert_eq!(other.uid, guest.uid);
+    let (guest, other) = guests(&server).await;
     let mail = asked(&mails, &server, &guest, "ada@example.org").await;
     assert_eq!(confirm(&server, &mail).await, 204);
     assert_eq!(guest.status(&server).await, 200);

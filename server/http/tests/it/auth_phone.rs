@@ -210,6 +210,18 @@ async fn a_code_to_a_phone_signs_in_and_up_once_even_if_fifty_try() {
 }
 
 #[tokio::test]
+async fn another_number_ends_all_sessions_but_the_one_that_asked() {
+    let (mut webhook, server) = started().await;
+    let ada = Person::sign_up(&server, "ada@example.org").await;
+    let elsewhere = Person::sign_in(&server, "ada@example.org", PASSWORD).await;
+    give_phone(&mut webhook, &server, &ada, PHONE).await;
+    assert_eq!(
+        (ada.status(&server).await, elsewhere.status(&server).await),
+        (200, 401)
+    );
+}
+
+#[tokio::test]
 async fn a_number_is_confirmed_and_belongs_to_one_account() {
     let (mut webhook, server) = started().await;
     let ada = Person::sign_up(&server, "ada@example.org").await;

@@ -164,6 +164,9 @@ impl ExplainRequest {
                 complete_metadata(metadata, bucket, name);
             }
         }
+        if let (ExplainTarget::Account(_), Some(account)) = (&target, after.as_mut()) {
+            complete_account(account)?;
+        }
         if matches!(target, ExplainTarget::Collection(_)) && matches!(before, Some(Some(_))) {
             return Err(InputError::new(
                 "`before` is the data of one document: for a `list` that has it, `path` names that document",
@@ -308,6 +311,47 @@ fn map(field: &str, value: Value) -> Result<Map, InputError> {
         Value::Map(map) => Ok(map),
         _ => Err(InputError::new(format!("`{field}` is an object")).in_field(field)),
     }
+}
+
+/// Adds what every account that is to be made has, as the rules see it: null, or what holds where nothing was said.
+///
+/// # Errors
+/// If it has a field that no account has, or one of another type.
+pub(crate) fn complete_account(account: &mut Map) -> Result<(), InputError> {
+    let defaults = [
+        ("email", Value::Null),
+        ("emailVerified", Value::Boolean(false)),
+        ("phone", Value::Null),
+        ("name", Value::Null),
+        ("picture", Value::Null),
+        ("locale", Value::Null),
+        ("metadata", Value::Map(Map::new())),
+        ("anonymous", Value::Boolean(false)),
+        ("provider", Value::String("password".to_owned())),
+        ("claims", Value::Map(Map::new())),
+    ];
+    for (name, value) in account.iter() {
+        let Some((_, default)) = defaults.iter().find(|(known, _)| known == name) else {
+            let known = defaults.map(|(known, _)| format!("`{known}`")).join(", ");
+            return Err(InputError::new(format!("an account has no `{name}`, but {known}")).in_field(name));
+        };
+        let (fits, what) = match default {
+            Value::Boolean(_) => (matches!(value, Value::Boolean(_)), "true or false"),
+            Value::Map(_) => (matches!(value, Value::Map(_)), "a map"),
+            Value::String(_) => (matches!(value, Value::String(_)), "a string"),
+            _ => (
+                matches!(value, Value::String(_) | Value::Null),
+                "a string or null",
+            ),
+        };
+        if !fits {
+            return Err(InputError::new(format!("`{name}` of an account is {what}")).in_field(name));
+        }
+    }
+    for (name, value) in defaults {
+        account.entry(name.to_owned()).or_insert(value);
+    }
+    Ok(())
 }
 
 /// Adds what every file's metadata has, and makes moments of texts that stand where moments do.

@@ -7,7 +7,8 @@ use super::tokens::Tokens;
 use crate::lexer::TokenKind;
 use crate::syntax::Expr;
 use crate::testing::syntax::{
-    Action, Caller, Detail, Expectation, Given, List, ListSource, Statement, Subject, TestFile, Write,
+    Action, Caller, Detail, Expectation, Given, List, ListSource, Statement, Subject, SubjectKind, TestFile,
+    Write,
 };
 
 /// A test file, formatted; `None` if the tokens are not those of the tree.
@@ -97,7 +98,7 @@ fn given<'a>(tokens: &mut Tokens<'a>, given: &Given) -> Document<'a> {
 
 fn subject<'a>(tokens: &mut Tokens<'a>, subject: &Subject) -> Document<'a> {
     let mut parts = Vec::new();
-    if subject.is_file {
+    if subject.kind != SubjectKind::Document {
         word(tokens, &mut parts);
     }
     parts.push(expression(tokens, &subject.path));

@@ -8,7 +8,7 @@
 //!         | "at" expr "{" {statement} "}"
 //!         | "test" STRING "{" {statement} "}"
 //!         | ("allow" | "deny") action {detail} [";"]
-//! subject = ["file"] path
+//! subject = ["file" | "account"] path
 //! action  = "get" subject
 //!         | ["strict"] "list" (subject | "group" NAME) ["where" expr] ["order" "by" order {"," order}]
 //!           ["limit" INT] ["offset" INT] ["gives" ("nothing" | path {"," path})]
@@ -32,8 +32,8 @@ use crate::lexer::{self, TokenKind, literal};
 use crate::source::{FileId, Source, Span};
 use crate::syntax::LanguageVersion;
 use crate::testing::syntax::{
-    Action, Caller, Detail, Expectation, FieldText, Given, List, ListSource, Statement, Subject, TestFile,
-    Text, Verb, Write,
+    Action, Caller, Detail, Expectation, FieldText, Given, List, ListSource, Statement, Subject, SubjectKind,
+    TestFile, Text, Verb, Write,
 };
 
 const STATEMENT_STARTS: &[TokenKind] = &[TokenKind::Semicolon, TokenKind::Allow, TokenKind::Let];
@@ -243,7 +243,7 @@ impl Parser<'_> {
             let data = if self.at_word("absent") {
                 self.advance();
                 None
-            } else if self.at(TokenKind::LeftBrace) || self.at(TokenKind::Name) && !self.at_word("file") {
+            } else if self.at(TokenKind::LeftBrace) || self.at(TokenKind::Name) && !self.at_subject() {
                 // No operators: what follows may be the next path.
                 Some(self.postfix())
             } else {
@@ -276,16 +276,28 @@ impl Parser<'_> {
 
     fn subject(&mut self, what: &str) -> Option<Subject> {
         let start = self.span();
-        let is_file = self.at_word("file");
-        if is_file {
+        let kind = self.subject_kind();
+        if kind != SubjectKind::Document {
             self.advance();
         }
         let path = self.path_literal(what)?;
         Some(Subject {
             span: self.since(start),
-            is_file,
+            kind,
             path,
         })
+    }
+
+    fn subject_kind(&self) -> SubjectKind {
+        let word = self.at(TokenKind::Name).then(|| self.token_text());
+        word.and_then(SubjectKind::from_word)
+            .unwrap_or(SubjectKind::Document)
+    }
+
+    /// Whether a subject begins here with its word: a name that a path follows, and not the map of that name.
+    fn at_subject(&self) -> bool {
+        self.subject_kind() != SubjectKind::Document
+            && matches!(self.ahead(1), TokenKind::PathSegment | TokenKind::Slash)
     }
 
     fn path_literal(&mut self, what: &str) -> Option<crate::syntax::Expr> {

@@ -2,8 +2,9 @@
 //!
 //! What a test says wrongly (a document that is created though it is there, a path of a collection where a document's
 //! belongs) is a diagnostic, so that nothing of a broken file runs. Here are the statements and the settings that they make;
-//! `writes` and `lists` hold what is done in them.
+//! `writes`, `lists` and `accounts` hold what is done in them.
 
+mod accounts;
 mod lists;
 mod writes;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use andiron_protocol::{DocumentPath, InputError, Map, Query, Timestamp, Value as Stored};
 
 use super::constant::{Constants, Scope, Unclear, segments, to_timestamp};
-use super::syntax::{self, Caller, Detail, Statement, Subject, TestFile, Text};
+use super::syntax::{self, Caller, Detail, Statement, Subject, SubjectKind, TestFile, Text};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::evaluate::constant::{Context, Patterns, Value};
 use crate::evaluate::{DATABASE_DEFAULT, Method};
@@ -22,6 +23,8 @@ use crate::limits::Limits;
 use crate::source::{FileId, Span};
 use crate::syntax::Expr;
 
+/// Where accounts stand, as patterns of `service andiron.auth` have it.
+const ACCOUNTS: &str = "accounts";
 /// The time of a request whose test says none: 2026-01-01T00:00:00Z.
 const TIME_DEFAULT: (i64, i64, i64) = (2026, 1, 1);
 
@@ -41,11 +44,16 @@ pub(super) enum Asker {
     User { uid: String, token: Map },
 }
 
-/// A document or a file.
+/// A document, a file or an account.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     Document(DocumentPath),
-    File { bucket: String, name: String },
+    File {
+        bucket: String,
+        name: String,
+    },
+    /// `accounts/UID`
+    Account(DocumentPath),
 }
 
 /// An operation on one document or file.
@@ -252,6 +260,11 @@ impl<'a> Compiler<'a> {
             (Place::File { bucket, name }, None) => {
                 world.files.remove(&(bucket, name));
             }
+            (Place::Account(_), _) => {
+                let message = "rules see no account but the one to be made";
+                return Err(Unclear::new(given.subject.span, message)
+                    .with_hint("who asks is said with `as`: `as { uid: 'alice', token: { … } } { … }`"));
+            }
         }
         Ok(())
     }
@@ -308,17 +321,30 @@ impl<'a> Compiler<'a> {
 
     fn place(&mut self, subject: &'a Subject, setting: &Setting<'a>) -> Compiled<Place> {
         let segments = self.segments(&subject.path, setting)?;
-        if subject.is_file {
-            return match segments.as_slice() {
-                [bucket, name @ ..] if !name.is_empty() => Ok(Place::File {
+        let text = segments.join("/");
+        match (subject.kind, segments.as_slice()) {
+            (SubjectKind::Document, _) => {}
+            (SubjectKind::File, [bucket, name @ ..]) if !name.is_empty() => {
+                return Ok(Place::File {
                     bucket: bucket.clone(),
                     name: name.join("/"),
-                }),
-                _ => Err(Unclear::new(subject.span, "a file has a bucket and a name")
-                    .with_hint("write `file /bucket/avatars/alice.png`")),
-            };
+                });
+            }
+            (SubjectKind::File, _) => {
+                return Err(Unclear::new(subject.span, "a file has a bucket and a name")
+                    .with_hint("write `file /bucket/avatars/alice.png`"));
+            }
+            (SubjectKind::Account, [accounts, _]) if accounts == ACCOUNTS => {
+                let path = text
+                    .parse()
+                    .map_err(|error| Unclear::new(subject.span, input(error)))?;
+                return Ok(Place::Account(path));
+            }
+            (SubjectKind::Account, _) => {
+                return Err(Unclear::new(subject.span, "an account stands in `/accounts`")
+                    .with_hint("write `account /accounts/alice`"));
+            }
         }
-        let text = segments.join("/");
         match text.parse() {
             Ok(path) => Ok(Place::Document(path)),
             Err(_) if segments.len() % 2 == 1 => {
@@ -338,6 +364,9 @@ impl<'a> Compiler<'a> {
         let work = match &expectation.action {
             syntax::Action::Get(subject) => {
                 let place = self.place(subject, setting)?;
+                if let Place::Account(_) = place {
+                    return Err(only_made(subject.span));
+                }
                 Work::One(Operation {
                     before: setting.world.at(&place),
                     place,
@@ -347,15 +376,14 @@ impl<'a> Compiler<'a> {
                 })
             }
             syntax::Action::List(list) => self.list(list, setting, expectation.allows)?,
-            syntax::Action::Write(write) => {
-                if write.subject.is_file {
-                    Work::One(self.file_write(write, setting)?)
-                } else {
+            syntax::Action::Write(write) => Work::One(match write.subject.kind {
+                SubjectKind::File => self.file_write(write, setting)?,
+                SubjectKind::Account => self.account_write(write, setting)?,
+                SubjectKind::Document => {
                     let mut operations = self.commit(std::slice::from_ref(write), setting)?;
-                    let only = operations.pop().expect("one write is one operation");
-                    Work::One(only)
+                    operations.pop().expect("one write is one operation")
                 }
-            }
+            }),
             syntax::Action::Commit(writes) => {
                 if writes.is_empty() {
                     return Err(Unclear::new(expectation.span, "the commit writes nothing"));
@@ -387,6 +415,12 @@ fn check_detail(detail: &Detail, allows: bool) -> Compiled<()> {
     }
 }
 
+/// That accounts are not asked about otherwise.
+fn only_made(span: Span) -> Unclear {
+    Unclear::new(span, "rules are asked about accounts only when one is made")
+        .with_hint("write `create account /accounts/alice { email: 'alice@example.org' }`")
+}
+
 fn input(error: InputError) -> String {
     error.detail
 }
@@ -397,6 +431,7 @@ impl World {
         match place {
             Place::Document(path) => self.documents.get(path).cloned(),
             Place::File { bucket, name } => self.files.get(&(bucket.clone(), name.clone())).cloned(),
+            Place::Account(_) => None,
         }
     }
 }

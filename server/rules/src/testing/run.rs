@@ -14,6 +14,7 @@ use crate::evaluate::{
 use crate::explain::{Explanation, Index, missing};
 use crate::partial::{ListProof, ListRequest};
 use crate::source::{Sources, Span};
+use crate::syntax::ServiceKind;
 
 /// What came of one test.
 #[derive(Clone, Debug, Serialize)]
@@ -170,6 +171,13 @@ impl<'t> Judge<'t> {
     }
 
     fn one(&self, operation: &Operation, coverage: &mut Coverage) -> Option<Problem> {
+        if let Place::Account(_) = operation.place
+            && !self.subject.ruleset.has_service(ServiceKind::Accounts)
+        {
+            return Some(Problem::new(
+                "these rules have no `service andiron.auth`, so they have no say in who signs up: settings alone do",
+            ));
+        }
         let commit = std::slice::from_ref(operation);
         let decision = self.decide(operation, commit, None, coverage);
         let problem = match (&decision, self.check.allows) {
@@ -446,6 +454,7 @@ impl<'t> Judge<'t> {
                     path,
                 },
                 Place::File { bucket, name } => Target::File { bucket, name },
+                Place::Account(path) => Target::Account { path },
             },
             method: operation.method,
             auth: self.auth(),
@@ -565,5 +574,6 @@ fn shown_place(place: &Place) -> String {
     match place {
         Place::Document(path) => format!("/{path}"),
         Place::File { bucket, name } => format!("file /{bucket}/{name}"),
+        Place::Account(path) => format!("account /{path}"),
     }
 }

@@ -50,11 +50,33 @@ pub(crate) struct Given {
     pub(crate) data: Option<Expr>,
 }
 
-/// A document, a collection or a file.
+/// What a subject is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubjectKind {
+    /// A document, or the collection that a list is of.
+    Document,
+    /// `file`
+    File,
+    /// `account`
+    Account,
+}
+
+impl SubjectKind {
+    /// The kind that a word before a path names.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "file" => Some(Self::File),
+            "account" => Some(Self::Account),
+            _ => None,
+        }
+    }
+}
+
+/// A document, a collection, a file or an account.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) span: Span,
-    pub(crate) is_file: bool,
+    pub(crate) kind: SubjectKind,
     /// A path literal.
     pub(crate) path: Expr,
 }

@@ -23,6 +23,7 @@ test \"owners edit\"{
    allow   update /posts/p1 {title:'x',nested:{a:1}} ;
    /* never */ deny create /posts/$(alice.uid) { author:'bob', title:'a title that is long enough for the line to become too long' } because 'only for yourself';
    allow strict list /posts where author=='alice'&&published==true order by createdAt desc,title limit 10 offset 2 gives /posts/p1,/posts/p2;
+   allow  create   account /accounts/a {email:'a@b.c'};
    deny list group notes gives nothing because field 'a.b' by line 3
    allow commit{ create /teams/t1{ open:true } delete /teams/t2; };
  } // alice

@@ -344,6 +344,32 @@ fn broken_files_are_refused_with_the_place_and_what_to_do() {
             "test 'x' { as nobody { deny create /a/b { n: 1 / 0 }; } }",
         ),
         ("file_set", "test 'x' { deny set file /b/c { size: 1 }; }"),
+        (
+            "account_update",
+            "test 'x' { deny update account /accounts/a { name: 'A' }; }",
+        ),
+        ("account_get", "test 'x' { deny get account /accounts/a; }"),
+        ("account_list", "test 'x' { deny list account /accounts; }"),
+        (
+            "account_path",
+            "test 'x' { deny create account /users/a { name: 'A' }; }",
+        ),
+        (
+            "account_field",
+            "test 'x' { deny create account /accounts/a { mail: 'a@b.c' }; }",
+        ),
+        (
+            "account_type",
+            "test 'x' { deny create account /accounts/a { emailVerified: 'yes' }; }",
+        ),
+        (
+            "account_given",
+            "given { account /accounts/a { name: 'A' } } test 'x' { deny get /a/b; }",
+        ),
+        (
+            "account_commit",
+            "test 'x' { deny commit { create account /accounts/a { name: 'A' }; }; }",
+        ),
         ("late_tests", "test 'x' { deny get /a/b; }\ntests './a.rules';"),
         ("placeholder", "test 'x' { deny get /posts/{id}; }"),
     ] {
@@ -394,6 +420,66 @@ test 'some of it' {
   as nobody { allow get /news/n; }
 }";
 
+const SIGN_UP: &str = "rules_version = '2';
+service andiron.auth {
+  match /accounts/{account} {
+    function isInvited() {
+      return exists(/databases/(default)/documents/guests/$(request.resource.data.email));
+    }
+    allow create: if request.resource.data.email.matches('.*@company[.]example') || isInvited();
+    allow create: if request.resource.data.provider == 'custom' && request.resource.data.claims.plan == 'pro';
+    allow create: if request.auth != null && request.auth.uid == account && request.resource.data.phone != null;
+  }
+}
+";
+
+const SIGN_UPS: &str = "given { /guests/grace@example.org { by: 'ada' } }
+test 'the company and its guests' {
+  allow create account /accounts/a { email: 'ada@company.example', emailVerified: true } by line 7;
+  allow create account /accounts/a { email: 'grace@example.org' } by line 7;
+  deny create account /accounts/a { email: 'eve@example.org' } by line 7;
+  deny create account /accounts/a { anonymous: true, provider: 'anonymous' };
+}
+test 'others' {
+  allow create account /accounts/a { provider: 'custom', claims: { plan: 'pro' } };
+  deny create account /accounts/a { provider: 'custom', claims: { plan: 'free' } };
+  as { uid: 'guest', token: { firebase: { sign_in_provider: 'anonymous' } } } {
+    allow create account /accounts/guest { phone: '+14155550123', provider: 'phone' };
+    deny create account /accounts/other { phone: '+14155550123', provider: 'phone' };
+  }
+  as 'guest' { deny create account /accounts/guest { email: 'guest@example.org' }; }
+  as admin { allow create account /accounts/whoever {}; }
+}";
+
+#[test]
+fn who_may_sign_up_is_tested_as_the_server_asks() {
+    let subject = subject(SIGN_UP);
+    let mut coverage = Coverage::default();
+    let file = read(SIGN_UPS);
+    assert!(!file.has_errors(), "{}", complaints(SIGN_UPS));
+    for outcome in file.run(&subject, &mut coverage) {
+        assert!(outcome.passes(), "{outcome:#?}");
+    }
+    let mut report = CoverageReport::default();
+    report.add(subject.program(), subject.checked(), &coverage);
+    assert_eq!(report.lines.shown(), "100 %", "{}", text(&report));
+}
+
+#[test]
+fn a_sign_up_that_is_judged_otherwise_is_told_with_the_reason() {
+    let tests = "test 'x' { allow create account /accounts/a { email: 'eve@example.org' }; }";
+    let outcome = &read(tests).run(&subject(SIGN_UP), &mut Coverage::default())[0];
+    let failure = &outcome.failures[0];
+    assert_eq!(failure.message, "expected to be allowed, but it is denied");
+    assert_eq!(failure.explanations[0].operation, "create account /accounts/a");
+    for expected in ["allow", "deny"] {
+        let tests = format!("test 'x' {{ {expected} create account /accounts/a {{}}; }}");
+        let outcome = &read(&tests).run(&subject(RULES), &mut Coverage::default())[0];
+        let message = &outcome.failures[0].message;
+        assert!(message.contains("no `service andiron.auth`"), "{message}");
+    }
+}
+
 #[test]
 fn coverage_says_what_was_never_evaluated_and_what_came_out_one_way_only() {
     insta::assert_snapshot!(text(&coverage_of(COVERING)));
@@ -443,7 +529,7 @@ fn the_page_shows_the_source_with_its_marks_and_needs_nothing_else() {
 fn any_text_is_read_without_a_panic() {
     let source = format!(
         "tests './a.rules'; {GIVEN} test 'x' {{ at now {{ as alice {{ allow strict list group a where b == 1 order by c.d desc limit 5
-        gives /a/b because field 'x' by line 3; deny commit {{ merge /a/b {{ c: {{ d: absent }} }} }} }} }} }}"
+        gives /a/b because field 'x' by line 3; deny commit {{ merge /a/b {{ c: {{ d: absent }} }} }}; allow create account /accounts/a {{ email: 'a@b.c' }} }} }} }}"
     );
     let mut random = crate::mutation::Random::new(7);
     for _ in 0..3000 {

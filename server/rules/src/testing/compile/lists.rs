@@ -2,13 +2,13 @@
 
 use andiron_protocol::{FieldRef, Filter, InputError, OrderBy, Query, Source};
 
-use super::{Compiled, Compiler, Operation, Place, Setting, Work, input};
+use super::{Compiled, Compiler, Operation, Place, Setting, Work, input, only_made};
 use crate::evaluate::Method;
 use crate::evaluate::constant::Value;
 use crate::source::Span;
 use crate::syntax::Expr;
 use crate::testing::constant::{Unclear, to_document};
-use crate::testing::syntax::{self, ListSource};
+use crate::testing::syntax::{self, ListSource, SubjectKind};
 
 impl<'a> Compiler<'a> {
     pub(super) fn list(
@@ -21,8 +21,10 @@ impl<'a> Compiler<'a> {
             ListSource::Group(name) => Source::Group(name.text.to_string()),
             ListSource::Subject(subject) => {
                 let segments = self.segments(&subject.path, setting)?;
-                if subject.is_file {
-                    return self.file_list(list, &segments, subject.span);
+                match subject.kind {
+                    SubjectKind::Document => {}
+                    SubjectKind::File => return self.file_list(list, &segments, subject.span),
+                    SubjectKind::Account => return Err(only_made(subject.span)),
                 }
                 let text = segments.join("/");
                 Source::Collection(text.parse().map_err(|error: InputError| {

@@ -86,10 +86,10 @@ impl<'a> Compiler<'a> {
         for write in writes {
             let path = match self.place(&write.subject, setting)? {
                 Place::Document(path) => path,
-                Place::File { .. } => {
+                Place::File { .. } | Place::Account(_) => {
                     return Err(Unclear::new(
                         write.subject.span,
-                        "a commit writes documents, not files",
+                        "a commit writes documents, and neither files nor accounts",
                     ));
                 }
             };
