@@ -20,7 +20,7 @@ use crate::committer::{Committer, Prepare, Prepared};
 use crate::engine::Shared;
 use crate::idempotency::{self, Idempotency};
 use crate::indexes::IndexSet;
-use crate::rules::{Judge, ReadDocument, RulesInForce};
+use crate::rules::{Ceiling, Judge, ReadDocument, RulesInForce};
 use crate::{Caller, Engine, EngineError};
 
 pub use self::outcome::{Committed, WriteOutcome};
@@ -41,6 +41,21 @@ struct Request {
     permit: Permit,
     /// The rules by which somebody else than [`Request::permit`] has judged it: it is not applied under others.
     rests_on: Option<Arc<RulesInForce>>,
+    ceilings: Vec<Ceiling>,
+}
+
+impl Request {
+    /// A commit that rests on nothing beside its own conditions and permit.
+    fn of(body: CommitBody, time: Timestamp, idempotency: Option<Idempotency>, permit: Permit) -> Self {
+        Self {
+            body,
+            time,
+            idempotency,
+            permit,
+            rests_on: None,
+            ceilings: Vec::new(),
+        }
+    }
 }
 
 impl Engine {
@@ -64,7 +79,8 @@ impl Engine {
             Some(key) => Some(Idempotency::new(caller, key, &body)?),
             None => None,
         };
-        self.commit_permitted(body, time, idempotency, permit, None).await
+        let request = Request::of(body, time, idempotency, permit);
+        self.commit_permitted(request).await
     }
 
     /// Creates a document with a generated id. A retry with the same idempotency key is answered with the id that the
@@ -95,7 +111,8 @@ impl Engine {
             writes: vec![write],
             ..CommitBody::default()
         };
-        self.commit_permitted(body, time, idempotency, permit, None).await
+        let request = Request::of(body, time, idempotency, permit);
+        self.commit_permitted(request).await
     }
 
     /// Applies a commit of the server's own that these rules have let through, unless others are in force by then.
@@ -103,28 +120,24 @@ impl Engine {
         &self,
         body: CommitBody,
         rules: Option<Arc<RulesInForce>>,
+        ceilings: Vec<Ceiling>,
     ) -> Result<Committed, EngineError> {
         let time = self.now();
         let permit = authorize(&self.shared, &Caller::System, accesses(&body), time)?;
-        self.commit_permitted(body, time, None, permit, rules).await
+        let request = Request {
+            body,
+            time,
+            idempotency: None,
+            permit,
+            rests_on: rules,
+            ceilings,
+        };
+        self.commit_permitted(request).await
     }
 
     /// Applies a commit whose every part is in the permit.
-    async fn commit_permitted(
-        &self,
-        body: CommitBody,
-        time: Timestamp,
-        idempotency: Option<Idempotency>,
-        permit: Permit,
-        rests_on: Option<Arc<RulesInForce>>,
-    ) -> Result<Committed, EngineError> {
-        let request = Arc::new(Request {
-            body,
-            time,
-            idempotency,
-            permit,
-            rests_on,
-        });
+    async fn commit_permitted(&self, request: Request) -> Result<Committed, EngineError> {
+        let request = Arc::new(request);
         let prepared = {
             let indexes = self.shared.indexes.load();
             prepare_first(&self.shared, &request, &indexes)?
@@ -147,13 +160,7 @@ pub(crate) fn commit_blocking(
 ) -> Result<Committed, EngineError> {
     let time = (shared.surroundings.now)();
     let permit = authorize(shared, &Caller::System, accesses(&body), time)?;
-    let request = Arc::new(Request {
-        body,
-        time,
-        idempotency: None,
-        permit,
-        rests_on: None,
-    });
+    let request = Arc::new(Request::of(body, time, None, permit));
     let prepared = {
         let indexes = shared.indexes.load();
         prepare_first(shared, &request, &indexes)?
@@ -319,6 +326,12 @@ fn prepare(
         None => None,
     };
     unmet.into_result()?;
+    for ceiling in &request.ceilings {
+        let after = working
+            .get(&ceiling.path)
+            .and_then(|document| document.changed.as_ref());
+        ceiling.check(after.and_then(Option::as_deref))?;
+    }
     let mut commit = Commit::default();
     let mut bytes = 0;
     for (path, document) in working {

@@ -38,6 +38,14 @@ pub enum EngineError {
         /// The document, if it was one.
         path: Option<DocumentPath>,
     },
+    /// The numbers of a document would become higher than the commit may make them.
+    #[error("`{path}` would count more than {sum_max}")]
+    CeilingExceeded {
+        /// The document.
+        path: DocumentPath,
+        /// The limit.
+        sum_max: i64,
+    },
     /// A document would become larger than it may.
     #[error("`{path}` would have {bytes} bytes, and a document has at most {bytes_max}")]
     DocumentTooLarge {
@@ -136,6 +144,7 @@ impl EngineError {
             Self::Input(_) | Self::DocumentTooLarge { .. } | Self::IdempotencyKeyReused => {
                 ErrorCode::InvalidArgument
             }
+            Self::CeilingExceeded { .. } => ErrorCode::ResourceExhausted,
             Self::CommitTooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::PermissionDenied(_) | Self::OutOfScope { .. } => ErrorCode::PermissionDenied,
             Self::Apply { reason, .. } => reason.code(),

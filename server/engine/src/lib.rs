@@ -50,10 +50,10 @@ pub use options::{EngineOptions, LiveLimits, QueryLimits};
 pub use query::{Aggregated, Plan, QueryEnd, QueryOptions};
 pub use read::BatchGet;
 pub use rules::{
-    AccessDenied, CheckedRules, FileJudge, FileMethod, FileOperation, FilePermit, JudgedPermit, Published,
-    REVISIONS_MAX, RULES_BYTES_MAX, RULES_ROOTS, RULES_TESTS_MAX, RefusedRules, RulePlace, RulesError,
-    RulesFiles, RulesInForce, RulesOrigin, RulesReport, RulesRevision, RulesRevisions, RulesTestReport,
-    test_rules,
+    AccessDenied, Ceiling, CheckedRules, FileJudge, FileMethod, FileOperation, FilePermit, JudgedPermit,
+    Published, REVISIONS_MAX, RULES_BYTES_MAX, RULES_ROOTS, RULES_TESTS_MAX, RefusedRules, RulePlace,
+    RulesError, RulesFiles, RulesInForce, RulesOrigin, RulesReport, RulesRevision, RulesRevisions,
+    RulesTestReport, test_rules,
 };
 pub use scope::{Permission, SCOPES_MAX, Scope, Scopes};
 pub use sink::DocumentSink;

@@ -3,6 +3,8 @@
 use andiron_engine::{EngineError, StoreError};
 use andiron_protocol::InputError;
 
+use crate::usage;
+
 /// A refusal or failure. `http` maps it to a problem; the texts are for people.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -142,6 +144,7 @@ impl From<EngineError> for FilesError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Input(error) => Self::Input(error),
+            EngineError::CeilingExceeded { path, sum_max } => usage::is_full(&path, sum_max),
             EngineError::Store(error) if matches!(*error, StoreError::Full) => Self::StorageFull,
             error => Self::Engine(error),
         }

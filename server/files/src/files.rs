@@ -251,10 +251,11 @@ impl Files {
                 },
                 key_write(&before.record.key, name, Some(self.engine().now()))?,
             ];
-            writes.extend(self.account_for(&Accounting {
+            let accounted = self.account_for(&Accounting {
                 going: vec![&before.record],
                 ..Accounting::default()
-            })?);
+            })?;
+            writes.extend(accounted.writes);
             let body = CommitBody {
                 writes,
                 ..CommitBody::default()

@@ -26,15 +26,13 @@ pub(crate) use turns::Turns;
 
 use std::collections::BTreeSet;
 
-use andiron_engine::Caller;
+use andiron_engine::{Caller, FilePermit};
 use andiron_protocol::{
     CommitBody, FieldPath, FieldRef, Filter, Operator, Precondition, Query, Source, Timestamp, Value,
     Version, Write, WriteKind, data_from_json,
 };
 
-use crate::files::{ATTEMPTS_MAX, is_conflict};
 use crate::links::account_of;
-use crate::upload::is_about;
 use crate::usage::{Accounting, Reservation};
 use crate::{Files, FilesError, Published, UploadRequest};
 use record::UploadRecord;
@@ -300,30 +298,20 @@ impl Files {
         Ok((record, version))
     }
 
-    /// Commits writes together with what they do to the figures. If others change those, tries again; if one of the writes
-    /// cannot be made, does not.
+    /// Commits writes together with what they do to the figures, if there is room for it.
     async fn commit_accounted(
         &self,
-        writes: Vec<Write>,
+        mut writes: Vec<Write>,
         accounting: &Accounting<'_>,
     ) -> Result<Version, FilesError> {
-        let mut queue = None;
-        for _ in 0..ATTEMPTS_MAX {
-            let mut all = writes.clone();
-            all.extend(self.account_for(accounting)?);
-            let body = CommitBody {
-                writes: all,
-                ..CommitBody::default()
-            };
-            match self.engine().commit(&Caller::System, body, None).await {
-                Ok(committed) => return Ok(committed.version),
-                Err(error) if is_conflict(&error) && !is_about(&error, &writes) => {
-                    self.overtaken(&mut queue).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(FilesError::Contended)
+        let accounted = self.account_for(accounting)?;
+        writes.extend(accounted.writes);
+        let body = CommitBody {
+            writes,
+            ..CommitBody::default()
+        };
+        let permit = FilePermit::default().below(accounted.ceilings);
+        Ok(self.engine().commit_with_permit(permit, body).await?.version)
     }
 
     /// Keeps room for an upload that tells its size only now.

@@ -94,11 +94,13 @@ impl Files {
             writes.extend(embedded.clone());
             let going = before.iter().map(|file| &file.record);
             let going = going.chain((transfer == Transfer::Move).then_some(&source.record));
-            writes.extend(self.account_for(&Accounting {
+            let accounted = self.account_for(&Accounting {
                 going: going.collect(),
                 coming: vec![&record],
                 ..Accounting::default()
-            })?);
+            })?;
+            writes.extend(accounted.writes);
+            let permit = permit.below(accounted.ceilings);
             match self.commit(&record, before.as_ref(), permit, writes).await {
                 Ok(version) => {
                     return Ok(Published {
@@ -150,10 +152,11 @@ impl Files {
                 });
                 writes.push(key_write(&file.record.key, name, Some(self.engine().now()))?);
             }
-            writes.extend(self.account_for(&Accounting {
+            let accounted = self.account_for(&Accounting {
                 going: found.iter().map(|file| &file.record).collect(),
                 ..Accounting::default()
-            })?);
+            })?;
+            writes.extend(accounted.writes);
             let body = CommitBody {
                 writes,
                 ..CommitBody::default()

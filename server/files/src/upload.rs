@@ -413,12 +413,14 @@ async fn publish(
         if let Some(before) = &before {
             writes.push(key_write(&before.record.key, &record.name, Some(now))?);
         }
-        writes.extend(files.account_for(&Accounting {
+        let accounted = files.account_for(&Accounting {
             going: before.iter().map(|before| &before.record).collect(),
             coming: vec![&record],
             released: reserved,
             reserved: None,
-        })?);
+        })?;
+        writes.extend(accounted.writes);
+        let permit = permit.below(accounted.ceilings);
         writes.extend(others.iter().cloned());
         match files.commit(&record, before.as_ref(), permit, writes).await {
             Ok(version) => {
@@ -437,7 +439,7 @@ async fn publish(
 }
 
 /// Whether it is one of these writes that could not be made: trying again would not help.
-pub(crate) fn is_about(error: &andiron_engine::EngineError, writes: &[Write]) -> bool {
+fn is_about(error: &andiron_engine::EngineError, writes: &[Write]) -> bool {
     error
         .path()
         .is_some_and(|path| writes.iter().any(|write| write.path == *path))

@@ -1,13 +1,14 @@
 //! How many bytes there are, of buckets and of accounts, and that they are not more than there may be.
 //!
 //! The figures lie in documents that are changed by the very commits that publish and delete files, so they are exact at
-//! every version. What an unfinished upload has said to bring is *reserved* from its beginning to its end. Where there is a limit, the commit rests on the figure that it was compared with: of many who upload at
-//! once nobody gets past it, and who is overtaken compares again.
+//! every version. What an unfinished upload has said to bring is *reserved* from its beginning to its end. Where there is a
+//! limit, the commit has it as a [`Ceiling`] of the figure: of many who upload at once nobody gets past it, and nobody waits for
+//! another.
 
-use andiron_engine::{Caller, StoredDocument};
+use andiron_engine::{Caller, Ceiling, StoredDocument};
 use andiron_protocol::{
-    CollectionPath, DocumentPath, FieldPath, Precondition, Transform, Value, Version, Write, WriteData,
-    WriteKind, data_from_json,
+    CollectionPath, DocumentPath, FieldPath, Precondition, Transform, Value, Write, WriteData, WriteKind,
+    data_from_json,
 };
 
 use crate::fields::Fields;
@@ -15,6 +16,13 @@ use crate::{BucketName, BucketSettings, FileRecord, Files, FilesError};
 
 /// The collection of figures.
 const USAGE: &str = "_file_usage";
+/// What is below that, of the figures of one account in all buckets. No bucket has a name with a blank in it.
+const ALL_BUCKETS: &str = "all buckets";
+
+/// The figures, as their documents call them.
+const FILES: &str = "files";
+const BYTES: &str = "bytes";
+const RESERVED: &str = "reserved";
 
 /// How many files there are, and how large they are together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,8 +82,7 @@ impl Scope {
         Ok(match self {
             Self::Bucket(bucket) => USAGE.parse::<CollectionPath>()?.document(bucket.as_str())?,
             Self::AccountInBucket(bucket, uid) => of(bucket.as_str(), uid)?,
-            // No bucket has a name with a blank in it.
-            Self::Account(uid) => of("all buckets", uid)?,
+            Self::Account(uid) => of(ALL_BUCKETS, uid)?,
         })
     }
 
@@ -93,12 +100,37 @@ impl Scope {
     /// The error that there is no more room in it.
     fn is_full(&self, bytes_max: u64) -> FilesError {
         let of = match self {
-            Self::Bucket(_) => "the bucket",
-            Self::AccountInBucket(..) => "the account in this bucket",
-            Self::Account(_) => "the account",
+            Self::Bucket(_) => OF_BUCKET,
+            Self::AccountInBucket(..) => OF_ACCOUNT_IN_BUCKET,
+            Self::Account(_) => OF_ACCOUNT,
         };
         FilesError::QuotaExceeded { of, bytes_max }
     }
+}
+
+const OF_BUCKET: &str = "the bucket";
+const OF_ACCOUNT_IN_BUCKET: &str = "the account in this bucket";
+const OF_ACCOUNT: &str = "the account";
+
+/// The error that there is no more room, of the document that says how much there is.
+pub(crate) fn is_full(figures: &DocumentPath, sum_max: i64) -> FilesError {
+    let mut segments = figures.as_str().split('/').skip(1);
+    let of = match (segments.next(), segments.next()) {
+        (_, None) => OF_BUCKET,
+        (Some(ALL_BUCKETS), _) => OF_ACCOUNT,
+        _ => OF_ACCOUNT_IN_BUCKET,
+    };
+    let bytes_max = u64::try_from(sum_max).unwrap_or_default();
+    FilesError::QuotaExceeded { of, bytes_max }
+}
+
+/// What a commit has to do so that the figures stay right.
+#[derive(Debug, Default)]
+pub(crate) struct Accounted {
+    /// The changes of figures.
+    pub(crate) writes: Vec<Write>,
+    /// How high those may become.
+    pub(crate) ceilings: Vec<Ceiling>,
 }
 
 /// What a commit does to one figure.
@@ -116,14 +148,11 @@ impl Files {
     /// # Errors
     /// If the store cannot be read.
     pub fn bucket_usage(&self, bucket: &BucketName) -> Result<Usage, FilesError> {
-        Ok(self.usage(&Scope::Bucket(bucket.clone()).document()?)?.0)
+        self.usage(&Scope::Bucket(bucket.clone()).document()?)
     }
 
-    /// The writes that account for what a commit does, if there is room for it.
-    ///
-    /// # Errors
-    /// [`FilesError::QuotaExceeded`].
-    pub(crate) fn account_for(&self, accounting: &Accounting<'_>) -> Result<Vec<Write>, FilesError> {
+    /// What accounts for what a commit does. If there is no room for it, the commit fails with [`FilesError::QuotaExceeded`].
+    pub(crate) fn account_for(&self, accounting: &Accounting<'_>) -> Result<Accounted, FilesError> {
         let mut changes = Vec::new();
         for (records, sign) in [(&accounting.going, -1), (&accounting.coming, 1)] {
             for record in records {
@@ -140,43 +169,39 @@ impl Files {
                 change.reserved += sign * signed(room.bytes);
             })?;
         }
-        let mut writes = Vec::new();
+        let mut accounted = Accounted::default();
         for change in changes {
             if change.files == 0 && change.bytes == 0 && change.reserved == 0 {
                 continue;
             }
             let more = change.bytes.saturating_add(change.reserved);
             let path = change.scope.document()?;
-            let mut precondition = Precondition::None;
             // What becomes less is never too much.
             if let Some(bytes_max) = change.limit
                 && more > 0
             {
-                let (usage, version) = self.usage(&path)?;
-                if usage.taken().saturating_add(more.unsigned_abs()) > bytes_max {
-                    return Err(change.scope.is_full(bytes_max));
-                }
-                precondition = match version {
-                    Some(version) => Precondition::Version(version),
-                    None => Precondition::Exists(false),
-                };
+                accounted.ceilings.push(Ceiling {
+                    path: path.clone(),
+                    fields: &[BYTES, RESERVED],
+                    sum_max: signed(bytes_max),
+                });
             }
             let by = |number| Transform::Increment(Value::Integer(number));
             let transforms = vec![
-                ("files".parse::<FieldPath>()?, by(change.files)),
-                ("bytes".parse::<FieldPath>()?, by(change.bytes)),
-                ("reserved".parse::<FieldPath>()?, by(change.reserved)),
+                (FILES.parse::<FieldPath>()?, by(change.files)),
+                (BYTES.parse::<FieldPath>()?, by(change.bytes)),
+                (RESERVED.parse::<FieldPath>()?, by(change.reserved)),
             ];
-            writes.push(Write {
+            accounted.writes.push(Write {
                 path,
                 kind: WriteKind::Merge(WriteData {
                     transforms,
                     ..WriteData::default()
                 }),
-                precondition,
+                precondition: Precondition::None,
             });
         }
-        Ok(writes)
+        Ok(accounted)
     }
 
     /// Whether this many bytes more have room now, for an upload that is about to begin: it need not begin otherwise. Its
@@ -194,7 +219,7 @@ impl Files {
     ) -> Result<(), FilesError> {
         for (scope, limit) in self.limits(bucket, settings, account) {
             let Some(bytes_max) = limit else { continue };
-            let (usage, _) = self.usage(&scope.document()?)?;
+            let usage = self.usage(&scope.document()?)?;
             let own = own.iter().filter(|room| scope.holds(room));
             let own: u64 = own.map(|room| room.bytes).sum();
             if usage.taken().saturating_sub(own).saturating_add(bytes) > bytes_max {
@@ -245,20 +270,19 @@ impl Files {
         limits
     }
 
-    fn usage(&self, path: &DocumentPath) -> Result<(Usage, Option<Version>), FilesError> {
+    fn usage(&self, path: &DocumentPath) -> Result<Usage, FilesError> {
         let document: Option<StoredDocument> = self.engine().get(&Caller::System, path)?;
         let Some(document) = document else {
-            return Ok((Usage::default(), None));
+            return Ok(Usage::default());
         };
         let map = data_from_json(document.data.as_bytes())
             .map_err(|error| FilesError::Internal(format!("the figures `{path}` cannot be read: {error}")))?;
         let fields = Fields::new(&map, path);
-        let usage = Usage {
-            files: fields.needed_count("files")?,
-            bytes: fields.needed_count("bytes")?,
-            reserved: fields.count("reserved").unwrap_or_default(),
-        };
-        Ok((usage, Some(document.version)))
+        Ok(Usage {
+            files: fields.needed_count(FILES)?,
+            bytes: fields.needed_count(BYTES)?,
+            reserved: fields.count(RESERVED).unwrap_or_default(),
+        })
     }
 }
 

@@ -32,7 +32,7 @@ pub use denial::{AccessDenied, RulePlace};
 pub use files::{FileJudge, FileMethod, FileOperation, FilePermit};
 pub use in_force::RulesInForce;
 pub use inspect::{RULES_TESTS_MAX, RulesReport, RulesTestReport, test_rules};
-pub use permit::JudgedPermit;
+pub use permit::{Ceiling, JudgedPermit};
 pub use project::{CheckedRules, RULES_BYTES_MAX, RULES_ROOTS, RulesFiles};
 pub use revisions::{
     Published, REVISIONS_MAX, RefusedRules, RulesError, RulesOrigin, RulesRevision, RulesRevisions,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use andiron_protocol::{CommitBody, DocumentPath, Read};
+use andiron_protocol::{CommitBody, DocumentPath, Map, Read, Value};
 use andiron_rules::evaluate::{Decision, Denial, Request};
 
 use super::judge::{ROUNDS_MAX, undecided};
@@ -21,9 +21,48 @@ pub struct JudgedPermit {
     reads: Vec<Read>,
     /// The rules that judged; `None` if none had to.
     rules: Option<Arc<RulesInForce>>,
+    ceilings: Vec<Ceiling>,
+}
+
+/// How high the numbers of a document may have become when a commit has changed it.
+///
+/// Unlike a precondition it does not tie the commit to the document that was seen: of many commits at once that add to the same
+/// numbers all are made, in one group, as long as there is room for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// The document, which the commit writes.
+    pub path: DocumentPath,
+    /// Its fields, top-level ones. What is missing or no integer counts for nothing.
+    pub fields: &'static [&'static str],
+    /// The most that they may be together.
+    pub sum_max: i64,
+}
+
+impl Ceiling {
+    /// Holds the data of the document against it, as the commit leaves it.
+    pub(crate) fn check(&self, after: Option<&Map>) -> Result<(), EngineError> {
+        let number = |name: &&str| match after.and_then(|after| after.get(*name)) {
+            Some(Value::Integer(number)) => *number,
+            _ => 0,
+        };
+        let sum = self.fields.iter().map(number).fold(0, i64::saturating_add);
+        if sum <= self.sum_max {
+            return Ok(());
+        }
+        Err(EngineError::CeilingExceeded {
+            path: self.path.clone(),
+            sum_max: self.sum_max,
+        })
+    }
 }
 
 impl JudgedPermit {
+    /// The same, for a commit that also keeps below these.
+    pub fn below(mut self, ceilings: Vec<Ceiling>) -> Self {
+        self.ceilings.extend(ceilings);
+        self
+    }
+
     /// The permit for both of two operations. If the rules have changed between them, what rests on it is judged again.
     pub fn and(mut self, other: Self) -> Self {
         for read in other.reads {
@@ -32,6 +71,7 @@ impl JudgedPermit {
             }
         }
         self.rules = self.rules.or(other.rules);
+        self.ceilings.extend(other.ceilings);
         self
     }
 }
@@ -41,14 +81,15 @@ impl Engine {
     /// it is applied: the rules that judged, and every document that they looked up.
     ///
     /// # Errors
-    /// [`EngineError::Aborted`] if it does not: then the operation is to be judged again. Else as [`Engine::commit`].
+    /// [`EngineError::Aborted`] if it does not: then the operation is to be judged again. [`EngineError::CeilingExceeded`].
+    /// Else as [`Engine::commit`].
     pub async fn commit_with_permit(
         &self,
         permit: JudgedPermit,
         mut body: CommitBody,
     ) -> Result<Committed, EngineError> {
         body.reads.extend(permit.reads);
-        self.commit_resting_on(body, permit.rules).await
+        self.commit_resting_on(body, permit.rules, permit.ceilings).await
     }
 }
 
@@ -85,6 +126,7 @@ impl Judge {
         JudgedPermit {
             reads: reads.collect(),
             rules: Some(Arc::clone(self.rules())),
+            ceilings: Vec::new(),
         }
     }
 }

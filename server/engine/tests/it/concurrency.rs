@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use andiron_engine::{Ceiling, EngineError, JudgedPermit};
 use andiron_protocol::{ErrorCode, Version};
 use serde_json::json;
 
@@ -32,6 +33,7 @@ macro_rules! on_every_store {
 
 on_every_store!(
     concurrent_increments_of_one_counter_all_count,
+    of_many_commits_below_a_ceiling_exactly_those_succeed_that_have_room,
     of_many_creations_of_one_document_exactly_one_succeeds,
     transfers_keep_the_sum_of_all_accounts,
     queries_of_a_commit_prevent_write_skew,
@@ -54,6 +56,50 @@ async fn concurrent_increments_of_one_counter_all_count(test: TestEngine) {
         task.await.unwrap();
     }
     assert_eq!(test.data("c/1"), json!({"n": 800}));
+}
+
+async fn of_many_commits_below_a_ceiling_exactly_those_succeed_that_have_room(test: TestEngine) {
+    let below = |sum_max| {
+        let ceiling = Ceiling {
+            path: document_path("c/1"),
+            fields: &["n", "held"],
+            sum_max,
+        };
+        JudgedPermit::default().below(vec![ceiling])
+    };
+    test.write(json!([{"set": "c/1", "data": {"n": 10, "held": 20}}]))
+        .await;
+    let tasks: Vec<_> = (0..64)
+        .map(|number| {
+            let (engine, permit) = (test.engine.clone(), below(130));
+            tokio::spawn(async move {
+                let file = format!("d/{number}");
+                let body = commit_body(json!({"writes": [
+                    {"merge": "c/1", "data": {"n": {"$inc": 5}}},
+                    {"create": file, "data": {}},
+                ]}));
+                engine.commit_with_permit(permit, body).await
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => made += 1,
+            Err(error) => assert!(
+                matches!(&error, EngineError::CeilingExceeded { path, sum_max: 130 } if *path == document_path("c/1")),
+                "{error}"
+            ),
+        }
+    }
+    assert_eq!(made, 20, "from 30 to 130 in steps of 5");
+    assert_eq!(test.data("c/1"), json!({"n": 110, "held": 20}));
+    let there = (0..64).filter(|number| !test.data(&format!("d/{number}")).is_null());
+    assert_eq!(there.count(), 20, "what has no room is not half made");
+    let less = commit_body(json!({"writes": [{"merge": "c/1", "data": {"n": {"$inc": -5}}}]}));
+    test.engine.commit_with_permit(below(130), less).await.unwrap();
+    let more = commit_body(json!({"writes": [{"merge": "c/1", "data": {"held": {"$inc": 6}}}]}));
+    assert!(test.engine.commit_with_permit(below(130), more).await.is_err());
 }
 
 async fn of_many_creations_of_one_document_exactly_one_succeeds(test: TestEngine) {
