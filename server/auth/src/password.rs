@@ -32,7 +32,7 @@ const HASHING_NICE: i32 = 19;
 /// A thread that had to wait for a processor for more than one part in so many of the time of a hash...
 const WAITED_SHARE: u32 = 20;
 /// ...rests afterwards for so many times as long as the hash took...
-const REST_TIMES: u32 = 2;
+const REST_TIMES: u32 = 3;
 /// ...but no longer than this: the time is wanted by who reads and writes.
 const REST_MAX: Duration = Duration::from_millis(100);
 /// How long a thread that has nothing to do keeps the memory of a hash for the next.
