@@ -11,13 +11,16 @@ use crate::config::Settings;
 
 /// The folder of the bytes of files, in the data folder.
 const FILES_FOLDER: &str = "files";
+/// The folder of what waits to be sent to a store on the network, in the data folder.
+const SPOOLS_FOLDER: &str = "spool";
 /// How often bytes of files that are of no more use are collected.
 const GARBAGE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Opens what the settings name; a store on the network is not asked anything yet.
 pub(crate) fn open(settings: &Settings, engine: Engine, data: &Path) -> Result<Files, AndironError> {
     let blobs = match &settings.files_store.0 {
-        Some(url) => Blobs::in_remote(remote(settings, url)).map_err(|error| unusable(url, error))?,
+        Some(url) => Blobs::in_remote(remote(settings, url), &data.join(SPOOLS_FOLDER))
+            .map_err(|error| unusable(url, error))?,
         None => {
             let path = data.join(FILES_FOLDER);
             Blobs::in_folder(&path)

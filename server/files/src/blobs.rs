@@ -8,12 +8,16 @@
 //! has given to the beginning, and struck when the object is there or given up. A note that an earlier process left tells
 //! what to forget.
 
+mod assembly;
 mod connection;
 mod remote;
+mod spool;
 mod stream;
 mod writer;
 
+pub(crate) use assembly::SentPart;
 pub use remote::{RemoteStore, StoreUrl};
+pub(crate) use spool::Spool;
 pub use stream::ByteStream;
 pub(crate) use writer::BlobWriter;
 
@@ -24,6 +28,7 @@ use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::local::LocalFileSystem;
@@ -35,15 +40,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::FilesError;
+use assembly::split_noted;
+use spool::SpoolFolder;
 
 /// Bytes that are collected before they are written to a local disk: what an upload holds in memory is twice this.
 const LOCAL_PART_BYTES: usize = 256 * 1024;
 /// The same for a store on the network: what S3 demands of all parts but the last.
 const REMOTE_PART_BYTES: usize = 5 << 20;
+/// Parts of one object in a store on the network, at most: what S3 allows.
+const REMOTE_PARTS_MAX: u64 = 10_000;
 /// Parts of one upload that are on their way to a store on the network at once.
 const REMOTE_PARTS_AT_ONCE: usize = 2;
-/// Parts of all uploads that are on their way to a store on the network at once.
-const SENT_AT_ONCE: usize = 8;
+/// Bytes of all uploads that are in memory at once on their way to a store on the network, in KiB: six parts. A single part that
+/// is larger, as those of very large files are, goes alone.
+const SENT_KIB_MAX: u32 = 6 * (5 << 10);
 /// The largest object that every store copies by itself.
 const COPIED_BYTES_MAX: u64 = 5 << 30;
 /// What the names of files have that a local store has not finished writing.
@@ -70,7 +80,10 @@ struct Place {
     prefix: Path,
     /// The folder, for a store that is one.
     folder: Option<PathBuf>,
+    /// Room for what is sent, in KiB.
     sending: Arc<Semaphore>,
+    /// Where bytes wait until there are enough to be sent.
+    spools: Option<Arc<SpoolFolder>>,
     /// Keys of objects of which parts are being sent by this process.
     live: Mutex<HashSet<String>>,
     /// When it was last asked whether the store answers, and what came of it.
@@ -113,31 +126,33 @@ impl Blobs {
                 return Err(error.into());
             };
             let store = LocalFileSystem::new_with_prefix(surrounding)?;
-            return Ok(Self::of(Arc::new(store), None, Path::default(), None));
+            return Ok(Self::of(Arc::new(store), None, Path::default(), None, None));
         }
         remove_staged(folder)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         let folder = Some(folder.to_owned());
-        Ok(Self::of(Arc::new(store), None, Path::default(), folder))
+        Ok(Self::of(Arc::new(store), None, Path::default(), folder, None))
     }
 
-    /// Bytes in a store on the network. Nothing is asked of it yet.
+    /// Bytes in a store on the network. Nothing is asked of it yet. What is on its way there waits in files of the folder
+    /// `spools` of this machine, which is made when it is needed.
     ///
     /// # Errors
     /// If the credentials have not the form that the service's have.
-    pub fn in_remote(remote: RemoteStore) -> Result<Self, FilesError> {
+    pub fn in_remote(remote: RemoteStore, spools: &FsPath) -> Result<Self, FilesError> {
         let opened = remote::open(remote)?;
         Ok(Self::of(
             opened.objects,
             Some(opened.multiparts),
             opened.prefix,
             None,
+            Some(Arc::new(SpoolFolder::new(spools))),
         ))
     }
 
     /// Bytes in a store of the caller's making, which forgets what was begun and not finished.
     pub fn over(objects: Arc<dyn ObjectStore>) -> Self {
-        Self::of(objects, None, Path::default(), None)
+        Self::of(objects, None, Path::default(), None, None)
     }
 
     fn of(
@@ -145,13 +160,15 @@ impl Blobs {
         multiparts: Option<Arc<dyn MultipartStore>>,
         prefix: Path,
         folder: Option<PathBuf>,
+        spools: Option<Arc<SpoolFolder>>,
     ) -> Self {
         Self(Arc::new(Place {
             objects,
             multiparts,
             prefix,
             folder,
-            sending: Arc::new(Semaphore::new(SENT_AT_ONCE)),
+            sending: Arc::new(Semaphore::new(SENT_KIB_MAX as usize)),
+            spools,
             live: Mutex::default(),
             checked: tokio::sync::Mutex::default(),
         }))
@@ -229,6 +246,12 @@ impl Blobs {
         outcome.map_err(FilesError::Storage)
     }
 
+    /// Puts bytes under a key at once.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), FilesError> {
+        self.objects().put(&self.path_of(key), bytes.into()).await?;
+        Ok(())
+    }
+
     /// Begins to write.
     pub(crate) fn write(&self, key: &str) -> BlobWriter {
         BlobWriter::new(self, key)
@@ -289,26 +312,27 @@ impl Blobs {
             .boxed()
     }
 
+    /// The name of the owner of what this is a note of, if it is one and it was [begun](Self::begin) for one.
+    pub(crate) fn owner_noted(note: &str) -> Option<&str> {
+        split_noted(note.strip_suffix(NOTE)?).1
+    }
+
     /// Makes the store forget what this note is of, unless this process is still sending it. Says whether it did.
     pub(crate) async fn forget(&self, note: &str) -> Result<bool, FilesError> {
-        let (Some(multiparts), Some(key)) = (self.multiparts(), note.strip_suffix(NOTE)) else {
+        let Some(noted) = note.strip_suffix(NOTE).filter(|_| self.is_remote()) else {
             return Ok(false);
         };
+        let (key, _) = split_noted(noted);
         if self.0.live.lock().contains(key) {
             return Ok(false);
         }
-        let place = self.note_path(key);
+        let place = self.note_path(noted);
         let id = match self.objects().get(&place).await {
             Ok(found) => found.bytes().await?,
             Err(object_store::Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        let id = String::from_utf8_lossy(&id).into_owned();
-        match multiparts.abort_multipart(&self.path_of(key), &id).await {
-            // It was finished, or forgotten before.
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        self.abort(key, &String::from_utf8_lossy(&id)).await?;
         self.remove(&place).await?;
         Ok(true)
     }
@@ -349,26 +373,38 @@ impl Blobs {
         self.0.multiparts.clone()
     }
 
-    fn part_bytes(&self) -> usize {
-        if self.is_remote() {
-            REMOTE_PART_BYTES
-        } else {
-            LOCAL_PART_BYTES
+    /// Bytes of the parts of an object that has at most this many: all but the last are of one size, which some stores demand.
+    pub(crate) fn part_bytes(&self, bytes_max: u64) -> usize {
+        if !self.is_remote() {
+            return LOCAL_PART_BYTES;
         }
+        let needed = usize::try_from(bytes_max.div_ceil(REMOTE_PARTS_MAX)).unwrap_or(usize::MAX);
+        REMOTE_PART_BYTES.max(needed)
     }
 
     fn parts_at_once(&self) -> usize {
         if self.is_remote() { REMOTE_PARTS_AT_ONCE } else { 1 }
     }
 
-    /// Waits until there is room for one more part on its way to a store on the network.
-    async fn room_to_send(&self) -> Result<Option<OwnedSemaphorePermit>, FilesError> {
+    /// Waits until there is room in memory for bytes on their way to a store on the network. To be asked for before they are
+    /// read into memory, and by nobody who has been given room already.
+    pub(crate) async fn room_to_send(
+        &self,
+        bytes: usize,
+    ) -> Result<Option<OwnedSemaphorePermit>, FilesError> {
         if !self.is_remote() {
             return Ok(None);
         }
-        let room = Arc::clone(&self.0.sending).acquire_owned().await;
-        room.map(Some)
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.0.sending).acquire_many_owned(kib.min(SENT_KIB_MAX));
+        room.await
+            .map(Some)
             .map_err(|error| FilesError::Internal(format!("parts are not sent any more: {error}")))
+    }
+
+    /// Where bytes may wait until there are enough to be sent.
+    pub(crate) fn spool(&self) -> Spool {
+        Spool::new(self.0.spools.clone())
     }
 
     /// Keys lie in a few folders, by their last character: a folder of all would be slow where it is listed.

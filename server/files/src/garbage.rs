@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use crate::files::{KEYS, key_path};
 use crate::resumable::upload_of_part;
-use crate::{Files, FilesError};
+use crate::{Blobs, Files, FilesError, UploadId};
 
 /// Keys that are collected before the next are looked for.
 const COLLECTED_AT_ONCE: u32 = 200;
@@ -78,6 +78,13 @@ impl Files {
         while let Some(entry) = keys.next().await {
             let (key, written_micros) = entry?;
             if written_micros >= until_micros {
+                continue;
+            }
+            let owner = Blobs::owner_noted(&key).and_then(|owner| owner.parse::<UploadId>().ok());
+            if let Some(upload) = owner
+                && self.engine().get(&Caller::System, &upload.document()?)?.is_some()
+            {
+                // An upload in several requests may take its time; when it is removed it sees to this itself.
                 continue;
             }
             collected += usize::from(self.blobs().forget(&key).await?);

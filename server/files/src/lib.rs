@@ -15,6 +15,7 @@ mod error;
 mod fields;
 mod files;
 mod garbage;
+mod hashes;
 mod links;
 mod list;
 mod name;

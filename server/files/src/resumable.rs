@@ -6,12 +6,15 @@
 //! and judges them, and the commit that publishes the file is the one that moves the offset to the end. Hence an upload that
 //! is told to be complete is a file that is there.
 //!
+//! In a store on the network what is large is not read back: see `assembling`.
+//!
 //! What an upload is to bring is reserved when it says so, by the commit that begins it or goes on with it, and given back by
 //! the commit that publishes or removes it.
 //!
 //! Only its maker and administrators may go on with an upload; to everybody else it does not exist. Parts of uploads that
 //! nobody goes on with are removed, by [`Files::collect_garbage`].
 
+mod assembling;
 mod checksum;
 mod cleaning;
 mod continuation;
@@ -121,7 +124,7 @@ impl Files {
             return Ok(record.to_upload(None));
         }
         let turn = self.turns().take(&record.id).await?;
-        let continuation = Continuation::new(self, caller, record, version, turn, None)?;
+        let continuation = Continuation::new(self, caller, record, version, turn, None).await?;
         let progress = continuation.finish().await?;
         Ok(progress.upload)
     }
@@ -172,7 +175,7 @@ impl Files {
             .create_record(caller, request, Room::Given(&given.rooms))
             .await?;
         let turn = self.turns().take(&record.id).await?;
-        let continuation = Continuation::new(self, caller, record, version, turn, None)?;
+        let continuation = Continuation::new(self, caller, record, version, turn, None).await?;
         let progress = continuation.finish_of(parts, given).await?;
         for id in partial {
             // The file is there; what cannot be removed now is removed when it expires.
@@ -190,8 +193,33 @@ impl Files {
     pub async fn resumable(&self, caller: &Caller, id: &UploadId) -> Result<ResumableUpload, FilesError> {
         // Before waiting for anybody, and again afterwards.
         let _ = self.find_upload(caller, id)?;
-        let _turn = self.turns().take(id).await?;
-        Ok(self.find_upload(caller, id)?.0.to_upload(None))
+        let turn = self.turns().take(id).await?;
+        let (record, version) = self.find_upload(caller, id)?;
+        if !record.is_to_be_published() {
+            return Ok(record.to_upload(None));
+        }
+        let upload = record.to_upload(None);
+        match self.publish_whole(caller, record, version, turn).await {
+            Ok(published) => Ok(published),
+            Err(error) => {
+                // Whoever goes on with it is told.
+                tracing::debug!(%error, "an upload of which everything is there could not be published");
+                Ok(upload)
+            }
+        }
+    }
+
+    /// Brings an upload to its end of which everything is there: a process was killed, or something was in the way, when the
+    /// file was to be published.
+    async fn publish_whole(
+        &self,
+        caller: &Caller,
+        record: UploadRecord,
+        version: Version,
+        turn: turns::Turn,
+    ) -> Result<ResumableUpload, FilesError> {
+        let continuation = Continuation::new(self, caller, record, version, turn, None).await?;
+        Ok(continuation.finish_whole().await?.upload)
     }
 
     /// Goes on with an upload at an offset. The size is told where it was not known before.
@@ -209,6 +237,10 @@ impl Files {
         let _ = self.find_upload(caller, id)?;
         let turn = self.turns().take(id).await?;
         let (mut record, mut version) = self.find_upload(caller, id)?;
+        if record.is_to_be_published() {
+            let offset = self.publish_whole(caller, record, version, turn).await?.offset;
+            return Err(FilesError::OtherOffset { offset });
+        }
         if record.offset != offset {
             return Err(FilesError::OtherOffset {
                 offset: record.offset,
@@ -225,7 +257,7 @@ impl Files {
         if record.needed() > record.reserved {
             version = self.reserve(&mut record, version).await?;
         }
-        Continuation::new(self, caller, record, version, turn, checksum)
+        Continuation::new(self, caller, record, version, turn, checksum).await
     }
 
     /// Ends an upload and removes what has come of it. A file that was published stays.
@@ -266,6 +298,8 @@ impl Files {
             owner: caller.identity(),
             offset: 0,
             parts: 0,
+            hashes: None,
+            assembly: None,
             account: bounds.account,
             reserved: 0,
             replaces,

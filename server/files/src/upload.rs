@@ -4,19 +4,17 @@ use andiron_engine::{Caller, FileMethod, FileOperation};
 use andiron_protocol::{Map, Value, Write};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use md5::Md5;
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 
 use crate::blobs::BlobWriter;
 use crate::content_type::sniff;
 use crate::embedded::{embed, embedded_key};
 use crate::files::{ATTEMPTS_MAX, Guard, Published, StoredFile, is_conflict, key_of, key_write};
+use crate::hashes::Hashes;
 use crate::links::account_of;
 use crate::record::settings_map;
 use crate::usage::{Accounting, Reservation};
-use crate::{
-    ContentType, FileName, FileRecord, FileSettings, Files, FilesError, LinkGrant, LinkMethod, SNIFFED_BYTES,
-};
+use crate::{ContentType, FileName, FileRecord, FileSettings, Files, FilesError, LinkGrant, LinkMethod};
 
 /// Metadata that nobody knows before the bytes have come.
 const UNKNOWN_BEFORE: &[&str] = &["md5Hash", "crc32c", "size"];
@@ -77,6 +75,18 @@ enum Arrived {
     Few(Vec<u8>),
     /// On their way into the store.
     Many(BlobWriter),
+    /// Brought into the store by somebody else, under the upload's id.
+    Elsewhere,
+}
+
+/// An upload whose bytes have all come and are as they should be.
+pub(crate) struct Checked {
+    files: Files,
+    caller: Caller,
+    record: FileRecord,
+    guard: Guard,
+    reserved: Vec<Reservation>,
+    arrived: Arrived,
 }
 
 /// What holds of an upload beside the rules.
@@ -110,37 +120,6 @@ impl Bounds {
     }
 }
 
-/// What is computed of bytes as they pass.
-struct Hashes {
-    size: u64,
-    sha256: Sha256,
-    md5: Md5,
-    crc32c: u32,
-    beginning: Vec<u8>,
-}
-
-impl Hashes {
-    fn new() -> Self {
-        Self {
-            size: 0,
-            sha256: Sha256::new(),
-            md5: Md5::new(),
-            crc32c: 0,
-            beginning: Vec::new(),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
-        self.sha256.update(bytes);
-        self.md5.update(bytes);
-        self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
-        let missing = SNIFFED_BYTES.saturating_sub(self.beginning.len());
-        self.beginning
-            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
-    }
-}
-
 impl Files {
     /// Begins an upload, if the rules let the caller make a file as it is declared.
     ///
@@ -163,6 +142,24 @@ impl Files {
         bounds.reserved = reserved;
         let _ = self.admit(caller, &mut request, &bounds)?;
         Ok(self.upload(caller, request, bounds))
+    }
+
+    /// An upload whose room has been kept for it, and whose bytes are put under a key by the caller: these are what was computed
+    /// of them.
+    pub(crate) fn arrived_upload(
+        &self,
+        caller: &Caller,
+        request: UploadRequest,
+        reserved: Vec<Reservation>,
+        key: String,
+        hashes: Hashes,
+    ) -> Result<Upload, FilesError> {
+        Ok(Upload {
+            id: key,
+            arrived: Arrived::Elsewhere,
+            hashes,
+            ..self.begin_reserved_upload(caller, request, reserved)?
+        })
     }
 
     /// Begins an upload that a link grants. The rules have been asked when it was minted.
@@ -290,6 +287,11 @@ impl Upload {
                 self.arrived = Arrived::Many(writer);
             }
             Arrived::Many(writer) => writer.write(bytes).await?,
+            Arrived::Elsewhere => {
+                return Err(FilesError::Internal(
+                    "the bytes of this upload are not written here".to_owned(),
+                ));
+            }
         }
         Ok(())
     }
@@ -304,7 +306,12 @@ impl Upload {
     }
 
     /// The same in one commit with other writes. If one of those cannot be made, nothing is published.
-    pub(crate) async fn finish_with(self, mut others: Vec<Write>) -> Result<Published, FilesError> {
+    pub(crate) async fn finish_with(self, others: Vec<Write>) -> Result<Published, FilesError> {
+        self.check()?.finish(others).await
+    }
+
+    /// Says whether what has come is what was declared, and allowed. What takes long is still to be done.
+    pub(crate) fn check(self) -> Result<Checked, FilesError> {
         let Self {
             files,
             caller,
@@ -346,7 +353,7 @@ impl Upload {
             sniffed: sniffed.to_owned(),
             key: match &arrived {
                 Arrived::Few(_) => embedded_key(&id),
-                Arrived::Many(_) => id,
+                Arrived::Many(_) | Arrived::Elsewhere => id,
             },
         };
         if bounds
@@ -359,21 +366,47 @@ impl Upload {
         files
             .bucket(record.name.bucket())?
             .check_type(&record.content_type)?;
-        let writer = match arrived {
-            Arrived::Few(bytes) => {
-                others.push(embed(&record.key, bytes)?);
-                return publish(&files, &caller, record, &request.guard, &bounds.reserved, &others).await;
+        // Few bytes come with the commit, which asks by itself. Others are still to be made to last, which takes long.
+        if !matches!(arrived, Arrived::Few(_)) {
+            let before = files.find(&record.name)?;
+            let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
+            request.guard.check(before.as_ref())?;
+        }
+        Ok(Checked {
+            files,
+            caller,
+            record,
+            guard: request.guard,
+            reserved: bounds.reserved,
+            arrived,
+        })
+    }
+}
+
+impl Checked {
+    /// Makes the bytes last and publishes the file, in one commit with other writes.
+    pub(crate) async fn finish(self, mut others: Vec<Write>) -> Result<Published, FilesError> {
+        let Self {
+            files,
+            caller,
+            record,
+            guard,
+            reserved,
+            arrived,
+        } = self;
+        let mut key = None;
+        match arrived {
+            Arrived::Few(bytes) => others.push(embed(&record.key, bytes)?),
+            Arrived::Many(writer) => {
+                writer.finish().await?;
+                key = Some(record.key.clone());
             }
-            Arrived::Many(writer) => writer,
-        };
-        // Asked before the bytes are made to last, which is what takes long.
-        let before = files.find(&record.name)?;
-        let _ = judge_arrived(&files, &caller, &record, before.as_ref())?;
-        writer.finish().await?;
-        let key = record.key.clone();
-        let published = publish(&files, &caller, record, &request.guard, &bounds.reserved, &others).await;
+            Arrived::Elsewhere => {}
+        }
+        let published = publish(&files, &caller, record, &guard, &reserved, &others).await;
         // After a failure of the store nobody knows what it has: then the bytes stay, and are collected if need be.
         if let Err(error) = &published
+            && let Some(key) = key
             && !matches!(error, FilesError::Engine(error) if !is_refusal(error))
             && let Err(error) = files.blobs().delete(&key).await
         {

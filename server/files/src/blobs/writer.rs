@@ -1,34 +1,25 @@
 //! Bytes on their way into a store: collected to parts, of which a few are being sent while the next is collected.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use object_store::multipart::{MultipartStore, PartId};
-use object_store::path::Path;
+use bytes::Bytes;
 use object_store::{MultipartId, MultipartUpload, ObjectStoreExt as _};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
 
-use super::{Blobs, LiveKey};
+use super::{Blobs, LiveKey, SentPart, Spool};
 use crate::FilesError;
-
-/// Parts of one object, at most: what S3 allows.
-const PARTS_MAX: u64 = 10_000;
 
 /// Bytes on their way into the store. What is dropped before it is finished leaves nothing.
 pub(crate) struct BlobWriter {
     blobs: Blobs,
     key: String,
-    path: Path,
     part_bytes: usize,
-    pending: BytesMut,
+    pending: Spool,
+    /// Bytes of the parts that were sent.
+    sent: u64,
     begun: Option<Box<Begun>>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<SentPart>,
 }
-
-/// A part that is being sent.
-type InFlight = JoinHandle<object_store::Result<Option<PartId>>>;
 
 /// An object of which a first part is on its way.
 enum Begun {
@@ -36,9 +27,9 @@ enum Begun {
     Unnamed(Box<dyn MultipartUpload>),
     /// In one that keeps it, under a name of its own, until it is told otherwise.
     Named {
-        store: Arc<dyn MultipartStore>,
         id: MultipartId,
-        parts: Vec<PartId>,
+        /// The store's names for them.
+        parts: Vec<String>,
         sent: usize,
         _live: LiveKey,
     },
@@ -47,11 +38,11 @@ enum Begun {
 impl BlobWriter {
     pub(super) fn new(blobs: &Blobs, key: &str) -> Self {
         Self {
-            path: blobs.path_of(key),
-            part_bytes: blobs.part_bytes(),
+            part_bytes: blobs.part_bytes(0),
             blobs: blobs.clone(),
             key: key.to_owned(),
-            pending: BytesMut::new(),
+            pending: blobs.spool(),
+            sent: 0,
             begun: None,
             in_flight: VecDeque::new(),
         }
@@ -59,10 +50,7 @@ impl BlobWriter {
 
     /// The same, for at most this many bytes: parts are as large as their number demands.
     pub(crate) fn for_bytes(mut self, bytes_max: u64) -> Self {
-        if self.blobs.multiparts().is_some() {
-            let needed = usize::try_from(bytes_max.div_ceil(PARTS_MAX)).unwrap_or(usize::MAX);
-            self.part_bytes = self.part_bytes.max(needed);
-        }
+        self.part_bytes = self.blobs.part_bytes(bytes_max);
         self
     }
 
@@ -76,7 +64,7 @@ impl BlobWriter {
             }
             let room = self.part_bytes - self.pending.len();
             let (now, later) = rest.split_at(rest.len().min(room));
-            self.pending.extend_from_slice(now);
+            self.pending.push(now).await?;
             rest = later;
         }
         Ok(())
@@ -85,10 +73,9 @@ impl BlobWriter {
     /// Makes the bytes last, and readable under their key.
     pub(crate) async fn finish(mut self) -> Result<(), FilesError> {
         if self.begun.is_none() {
-            let _room = self.blobs.room_to_send().await?;
-            let bytes = std::mem::take(&mut self.pending).freeze();
-            self.blobs.objects().put(&self.path, bytes.into()).await?;
-            return Ok(());
+            let _room = self.blobs.room_to_send(self.pending.len()).await?;
+            let bytes = self.pending.take().await?;
+            return self.blobs.put(&self.key, bytes).await;
         }
         if !self.pending.is_empty() {
             self.send_part().await?;
@@ -100,9 +87,9 @@ impl BlobWriter {
             Some(Begun::Unnamed(upload)) => {
                 upload.complete().await?;
             }
-            Some(Begun::Named { store, id, parts, .. }) => {
+            Some(Begun::Named { id, parts, .. }) => {
                 let parts = std::mem::take(parts);
-                store.complete_multipart(&self.path, id, parts).await?;
+                self.blobs.complete(&self.key, id, parts, self.sent).await?;
                 // It is there. A note that stays is found to be of no more use later.
                 self.blobs.strike_note(&self.key).await;
             }
@@ -114,14 +101,15 @@ impl BlobWriter {
 
     /// Sends what is pending, while the next is collected.
     async fn send_part(&mut self) -> Result<(), FilesError> {
-        // Room for the next at once: growing to it piece by piece takes twice as much.
-        let next = BytesMut::with_capacity(self.part_bytes);
-        let part = std::mem::replace(&mut self.pending, next).freeze();
         while self.in_flight.len() >= self.blobs.parts_at_once() {
             self.await_part().await?;
         }
-        let room = self.blobs.room_to_send().await?;
         self.begin().await?;
+        let room = self.blobs.room_to_send(self.pending.len()).await?;
+        let part = self.pending.take().await?;
+        // For the next at once: growing to it piece by piece takes twice as much.
+        self.pending.reserve(part.len());
+        self.sent += part.len() as u64;
         let sending = self.sending(part, room);
         self.in_flight.extend(sending);
         Ok(())
@@ -132,12 +120,16 @@ impl BlobWriter {
             return Ok(());
         }
         self.begun = Some(Box::new(match self.blobs.multiparts() {
-            None => Begun::Unnamed(self.blobs.objects().put_multipart(&self.path).await?),
+            None => Begun::Unnamed(
+                self.blobs
+                    .objects()
+                    .put_multipart(&self.blobs.path_of(&self.key))
+                    .await?,
+            ),
             Some(store) => {
                 let live = self.blobs.live(&self.key);
-                let id = store.create_multipart(&self.path).await?;
+                let id = store.create_multipart(&self.blobs.path_of(&self.key)).await?;
                 let begun = Begun::Named {
-                    store: Arc::clone(&store),
                     id: id.clone(),
                     parts: Vec::new(),
                     sent: 0,
@@ -152,19 +144,20 @@ impl BlobWriter {
         Ok(())
     }
 
-    fn sending(&mut self, part: Bytes, room: Option<OwnedSemaphorePermit>) -> Option<InFlight> {
+    fn sending(&mut self, part: Bytes, room: Option<OwnedSemaphorePermit>) -> Option<SentPart> {
         Some(match self.begun.as_deref_mut()? {
             Begun::Unnamed(upload) => {
                 let putting = upload.put_part(part.into());
-                tokio::spawn(async move { putting.await.map(|()| None) })
-            }
-            Begun::Named { store, id, sent, .. } => {
-                let (store, id, path, number) = (Arc::clone(store), id.clone(), self.path.clone(), *sent);
-                *sent += 1;
                 tokio::spawn(async move {
-                    let _room = room;
-                    store.put_part(&path, &id, number, part.into()).await.map(Some)
+                    putting.await?;
+                    // It has no name of its own.
+                    Ok(String::new())
                 })
+            }
+            Begun::Named { id, sent, .. } => {
+                let number = *sent;
+                *sent += 1;
+                self.blobs.send_part(&self.key, id, number, part, room, ())
             }
         })
     }
@@ -177,8 +170,8 @@ impl BlobWriter {
         let sent = oldest
             .await
             .map_err(|error| FilesError::Internal(format!("a part was not written: {error}")))??;
-        if let (Some(Begun::Named { parts, .. }), Some(part)) = (self.begun.as_deref_mut(), sent) {
-            parts.push(part);
+        if let Some(Begun::Named { parts, .. }) = self.begun.as_deref_mut() {
+            parts.push(sent);
         }
         Ok(())
     }
@@ -190,19 +183,15 @@ impl Drop for BlobWriter {
             return;
         };
         let in_flight = std::mem::take(&mut self.in_flight);
-        let (blobs, key, path) = (
-            self.blobs.clone(),
-            std::mem::take(&mut self.key),
-            self.path.clone(),
-        );
+        let (blobs, key) = (self.blobs.clone(), std::mem::take(&mut self.key));
         runtime.spawn(async move {
             for part in in_flight {
                 // Whatever became of it, it is not wanted any more.
                 let _ = part.await;
             }
             let aborted = match *begun {
-                Begun::Unnamed(mut upload) => upload.abort().await,
-                Begun::Named { store, id, .. } => match store.abort_multipart(&path, &id).await {
+                Begun::Unnamed(mut upload) => upload.abort().await.map_err(FilesError::from),
+                Begun::Named { id, .. } => match blobs.abort(&key, &id).await {
                     Ok(()) => {
                         blobs.strike_note(&key).await;
                         Ok(())

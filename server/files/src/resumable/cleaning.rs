@@ -6,7 +6,7 @@ use andiron_protocol::{
     WriteKind, data_from_json,
 };
 
-use super::record::{Part, UPLOADS, UploadId};
+use super::record::{Part, PartPlace, UPLOADS, UploadId, UploadRecord, offset_id};
 use crate::files::{ATTEMPTS_MAX, is_conflict};
 use crate::usage::Accounting;
 use crate::{Files, FilesError};
@@ -17,23 +17,32 @@ const AT_ONCE: u32 = 200;
 impl Files {
     /// The parts of an upload, in order.
     pub(super) async fn parts_of(&self, id: &UploadId) -> Result<Vec<Part>, FilesError> {
+        self.parts_from(id, 0).await
+    }
+
+    /// The parts of an upload that begin at an offset or behind it, in order.
+    pub(super) async fn parts_from(&self, id: &UploadId, offset: u64) -> Result<Vec<Part>, FilesError> {
         let mut parts = Vec::new();
-        let mut last: Option<String> = None;
+        let (mut operator, mut bound) = (Operator::GreaterOrEqual, offset_id(offset));
         loop {
-            let found = self.read_parts(id, last.as_deref()).await?;
-            let is_last = found.len() < AT_ONCE as usize;
-            last = found.last().map(|document| document.path.id().to_owned());
+            let found = self.read_parts(id, Some((operator, &bound))).await?;
             for document in &found {
                 parts.push(part(id, document)?);
             }
-            if is_last {
-                return Ok(parts);
+            match found.last() {
+                Some(last) if found.len() == AT_ONCE as usize => {
+                    (operator, bound) = (Operator::Greater, last.path.id().to_owned());
+                }
+                _ => return Ok(parts),
             }
         }
     }
 
     /// Removes an upload and its parts. A crash in between leaves the rest to the next time.
     pub(super) async fn remove_upload(&self, id: &UploadId) -> Result<(), FilesError> {
+        if let Some((record, _)) = self.read_upload(id)? {
+            self.abandon_assembly(&record).await?;
+        }
         self.remove_parts(id).await?;
         for _ in 0..ATTEMPTS_MAX {
             let Some((record, version)) = self.read_upload(id)? else {
@@ -59,6 +68,20 @@ impl Files {
         Err(FilesError::Contended)
     }
 
+    /// Makes the store forget what it is putting together, unless that has become a file.
+    async fn abandon_assembly(&self, record: &UploadRecord) -> Result<(), FilesError> {
+        let (Some(assembly), owner) = (&record.assembly, record.id.as_str()) else {
+            return Ok(());
+        };
+        if record.is_done {
+            self.blobs().settle(&assembly.key, owner).await;
+            return Ok(());
+        }
+        self.blobs()
+            .abandon(&assembly.key, owner, &assembly.id, assembly.is_whole)
+            .await
+    }
+
     /// Removes the parts of an upload, which are of no more use.
     pub(super) async fn remove_parts(&self, id: &UploadId) -> Result<(), FilesError> {
         loop {
@@ -68,7 +91,9 @@ impl Files {
             }
             for document in &found {
                 // First the bytes: a part that is still known is tried again.
-                self.blobs().delete(&part(id, document)?.key).await?;
+                if let PartPlace::Own(key) = part(id, document)?.place {
+                    self.blobs().delete(&key).await?;
+                }
             }
             self.delete_documents(found.into_iter().map(|document| document.path))
                 .await?;
@@ -105,10 +130,10 @@ impl Files {
     async fn read_parts(
         &self,
         id: &UploadId,
-        after: Option<&str>,
+        bound: Option<(Operator, &str)>,
     ) -> Result<Vec<StoredDocument>, FilesError> {
-        let filter = after
-            .map(|after| Filter::compare(FieldRef::Id, Operator::Greater, Value::from(after)))
+        let filter = bound
+            .map(|(operator, bound)| Filter::compare(FieldRef::Id, operator, Value::from(bound)))
             .transpose()?;
         let query = Query {
             filter,

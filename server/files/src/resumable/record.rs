@@ -11,11 +11,13 @@ use andiron_protocol::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::assembling::Assembly;
 use crate::fields::Fields;
 use crate::record::settings_map;
 use crate::usage::{Reservation, signed};
 use crate::{
-    ContentType, Digests, FileName, FileSettings, FilesError, Guard, ResumableUpload, UploadRequest,
+    ByteStream, ContentType, Digests, FileName, FileSettings, Files, FilesError, Guard, ResumableUpload,
+    UploadRequest,
 };
 
 /// The collection of uploads.
@@ -56,6 +58,12 @@ impl UploadId {
         format!("{UPLOADS}/{}/{PARTS}", self.0).parse()
     }
 
+    /// The document of the part that begins at an offset.
+    pub(super) fn part_document(&self, offset: u64) -> Result<DocumentPath, InputError> {
+        // Zeros before the number: documents are in the order of their ids.
+        self.parts()?.document(&offset_id(offset))
+    }
+
     /// The key of a part's bytes: of its own, and telling to which upload it belongs.
     pub(super) fn part_key(&self, ulid: &str) -> String {
         format!("{ulid}{OF_UPLOAD}{}", self.0)
@@ -84,6 +92,11 @@ impl fmt::Display for UploadId {
     }
 }
 
+/// The id of the document of a part that begins at an offset.
+pub(super) fn offset_id(offset: u64) -> String {
+    format!("{offset:020}")
+}
+
 /// The upload whose part has this key, if a key is one of a part.
 pub(crate) fn upload_of_part(key: &str) -> Option<UploadId> {
     let (ulid, upload) = key.split_once(OF_UPLOAD)?;
@@ -96,21 +109,33 @@ pub(crate) fn upload_of_part(key: &str) -> Option<UploadId> {
 /// A part: where its bytes are, and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    pub(super) key: String,
+    pub(super) place: PartPlace,
     pub(super) size: u64,
 }
 
+/// Where the bytes of a part are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PartPlace {
+    /// Under a key of its own.
+    Own(String),
+    /// In the object that the upload's store puts together, by the store's name for it.
+    Within(String),
+}
+
 impl Part {
-    /// The write that takes it into an upload at an offset.
+    /// The write that takes it into an upload at an offset, in the place of one that was there.
     pub(super) fn write(&self, id: &UploadId, offset: u64) -> Result<Write, FilesError> {
+        let (field, name) = match &self.place {
+            PartPlace::Own(key) => ("key", key),
+            PartPlace::Within(part) => ("part", part),
+        };
         let map = Map::from([
-            ("key".to_owned(), Value::from(self.key.as_str())),
+            (field.to_owned(), Value::from(name.as_str())),
             ("size".to_owned(), Value::Integer(signed(self.size))),
         ]);
         Ok(Write {
-            // Zeros before the number: documents are in the order of their ids.
-            path: id.parts()?.document(&format!("{offset:020}"))?,
-            kind: WriteKind::Create(map.into()),
+            path: id.part_document(offset)?,
+            kind: WriteKind::Set(map.into()),
             precondition: Precondition::None,
         })
     }
@@ -118,9 +143,31 @@ impl Part {
     pub(super) fn from_map(map: &Map, of: &UploadId) -> Result<Self, FilesError> {
         let fields = Fields::new(map, of);
         Ok(Self {
-            key: fields.needed_text("key")?,
+            place: match fields.text("part") {
+                Some(part) => PartPlace::Within(part),
+                None => PartPlace::Own(fields.needed_text("key")?),
+            },
             size: fields.needed_count("size")?,
         })
+    }
+
+    /// Its bytes.
+    pub(super) async fn read(&self, files: &Files) -> Result<ByteStream, FilesError> {
+        match &self.place {
+            PartPlace::Own(key) => files.blobs().read(key, 0..self.size).await,
+            PartPlace::Within(_) => Err(FilesError::Internal(
+                "a part of an object that is being put together cannot be read".to_owned(),
+            )),
+        }
+    }
+
+    /// Removes its bytes, if they lie under a key of its own and nothing is in the way.
+    pub(super) async fn remove(&self, files: &Files) {
+        if let PartPlace::Own(key) = &self.place
+            && let Err(error) = files.blobs().delete(key).await
+        {
+            tracing::debug!(%error, "a part of an upload that is of no more use stays until its upload has expired");
+        }
     }
 }
 
@@ -139,6 +186,11 @@ pub(super) struct UploadRecord {
     pub(super) seen: Option<Option<Version>>,
     pub(super) offset: u64,
     pub(super) parts: u64,
+    /// What was computed of the bytes as far as the offset, or of all if all are there; of uploads that go as they come into a
+    /// store on the network.
+    pub(super) hashes: Option<Vec<u8>>,
+    /// The object that the store is putting together, once there is a part of it.
+    pub(super) assembly: Option<Assembly>,
     /// The account that its bytes are reserved for, if it was an account that began it.
     pub(super) account: Option<String>,
     /// Bytes that are reserved for it.
@@ -149,6 +201,31 @@ pub(super) struct UploadRecord {
     pub(super) is_done: bool,
     pub(super) note: String,
     pub(super) expires: Timestamp,
+}
+
+impl Assembly {
+    /// As it stands in the upload's document.
+    pub(super) fn to_value(&self) -> Value {
+        Value::Map(Map::from([
+            ("key".to_owned(), Value::from(self.key.as_str())),
+            ("id".to_owned(), Value::from(self.id.as_str())),
+            ("partBytes".to_owned(), Value::Integer(signed(self.part_bytes))),
+            ("sent".to_owned(), Value::Integer(signed(self.sent))),
+            ("whole".to_owned(), Value::Boolean(self.is_whole)),
+        ]))
+    }
+
+    fn from_map(map: &Map, of: &UploadId) -> Result<Self, FilesError> {
+        let fields = Fields::new(map, of);
+        Ok(Self {
+            key: fields.needed_text("key")?,
+            id: fields.needed_text("id")?,
+            // No part is empty.
+            part_bytes: fields.needed_count("partBytes")?.max(1),
+            sent: fields.needed_count("sent")?,
+            is_whole: fields.flag("whole"),
+        })
+    }
 }
 
 impl UploadRecord {
@@ -164,6 +241,12 @@ impl UploadRecord {
         put("replaces", Value::Integer(signed(self.replaces)));
         if let Some(account) = &self.account {
             put("account", Value::from(account.as_str()));
+        }
+        if let Some(hashes) = &self.hashes {
+            put("hashes", Value::Bytes(hashes.clone()));
+        }
+        if let Some(assembly) = &self.assembly {
+            put("assembly", assembly.to_value());
         }
         put("partial", Value::Boolean(self.is_partial));
         put("done", Value::Boolean(self.is_done));
@@ -210,6 +293,14 @@ impl UploadRecord {
             seen,
             offset: fields.needed_count("offset")?,
             parts: fields.needed_count("parts")?,
+            hashes: match map.get("hashes") {
+                Some(Value::Bytes(hashes)) => Some(hashes.clone()),
+                _ => None,
+            },
+            assembly: match map.get("assembly") {
+                Some(Value::Map(map)) => Some(Assembly::from_map(map, id)?),
+                _ => None,
+            },
             account: fields.text("account"),
             // Those of before nothing was reserved have nothing.
             reserved: fields.count("reserved").unwrap_or_default(),
@@ -239,6 +330,11 @@ impl UploadRecord {
     /// The room that it needs as it stands: for what it is to be, or as far as it has come.
     pub(super) fn needed(&self) -> u64 {
         self.size.unwrap_or(self.offset).saturating_sub(self.replaces)
+    }
+
+    /// Whether everything is there and only the file is to be published.
+    pub(super) fn is_to_be_published(&self) -> bool {
+        !self.is_done && self.assembly.as_ref().is_some_and(|assembly| assembly.is_whole)
     }
 
     /// Room for this many bytes, counted where its own are.
@@ -289,6 +385,14 @@ mod tests {
                 seen,
                 offset: 3,
                 parts: 1,
+                hashes: Some(vec![1, 2, 3]),
+                assembly: Some(Assembly {
+                    key: "k".to_owned(),
+                    id: String::new(),
+                    part_bytes: 5,
+                    sent: 2,
+                    is_whole: true,
+                }),
                 account: Some("a".to_owned()),
                 reserved: 7,
                 replaces: 2,

@@ -24,12 +24,13 @@ struct Line {
     waiting: watch::Sender<usize>,
 }
 
-/// The right to change one upload, until it is dropped.
+/// The right to change one upload, until it and its clones are dropped.
+#[derive(Clone)]
 pub(crate) struct Turn {
     wanted: watch::Receiver<usize>,
     /// Keeps the line there for who comes next.
     _line: Arc<Line>,
-    _turn: OwnedMutexGuard<()>,
+    _turn: Arc<OwnedMutexGuard<()>>,
 }
 
 /// One who waits, counted until it is dropped.
@@ -65,7 +66,7 @@ impl Turns {
         Ok(Turn {
             wanted: line.waiting.subscribe(),
             _line: line,
-            _turn: turn,
+            _turn: Arc::new(turn),
         })
     }
 

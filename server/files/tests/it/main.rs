@@ -17,3 +17,5 @@ mod store_server;
 mod faults;
 #[cfg(feature = "foreign-clients")]
 mod remote;
+#[cfg(feature = "foreign-clients")]
+mod remote_uploads;

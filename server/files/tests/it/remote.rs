@@ -12,20 +12,21 @@ const LARGE: usize = (5 << 20) * 2 + 77;
 /// How long the store may take to hear that something is not wanted any more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn place(store: &StoreServer, prefix: &str) -> Blobs {
+pub(crate) fn place(store: &StoreServer, prefix: &str) -> Blobs {
     let settings = store.settings();
     let said = |key: &str| {
         let (_, value) = settings.iter().find(|(name, _)| *name == key).unwrap();
         Some((*value).to_owned()).filter(|value| !value.is_empty())
     };
-    Blobs::in_remote(RemoteStore {
+    let remote = RemoteStore {
         url: format!("{}/{prefix}", store.store()).parse().unwrap(),
         endpoint: said("files.store_endpoint"),
         region: None,
         key_id: said("files.store_key_id"),
         secret: said("files.store_secret"),
-    })
-    .unwrap()
+    };
+    // Its files have no names, so they can all be in one folder.
+    Blobs::in_remote(remote, &std::env::temp_dir()).unwrap()
 }
 
 fn files(blobs: Blobs) -> TestFiles {
@@ -39,7 +40,7 @@ fn large() -> Vec<u8> {
 }
 
 /// How many uploads the store knows that were begun and not finished.
-fn unfinished(store: &StoreServer) -> usize {
+pub(crate) fn unfinished(store: &StoreServer) -> usize {
     let list = store.ask("GET", "/andiron-test?uploads", "");
     assert!(list.starts_with("HTTP/1.1 200"), "{list}");
     list.matches("<UploadId>").count()

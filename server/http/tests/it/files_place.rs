@@ -18,12 +18,12 @@ pub(crate) fn place(folder: &Path) -> Blobs {
         return Blobs::in_folder(folder).unwrap();
     };
     let own = folder.file_name().unwrap().to_string_lossy();
-    Blobs::in_remote(RemoteStore {
+    let remote = RemoteStore {
         url: format!("{store}/tests/{own}").parse().unwrap(),
         endpoint: said(ENDPOINT),
         region: None,
         key_id: said(KEY_ID),
         secret: said(SECRET),
-    })
-    .unwrap()
+    };
+    Blobs::in_remote(remote, folder).unwrap()
 }
