@@ -36,6 +36,7 @@ pub(crate) fn open(settings: &Settings, engine: Engine, data: &Path) -> Result<F
             .iter()
             .map(|preset| (preset.name.clone(), preset.variant))
             .collect(),
+        variant_memory_bytes: settings.files_variant_memory.0,
         upload_idle_max: settings.files_upload_time.0,
         history_age_max: settings.history_age,
         ..FilesOptions::default()

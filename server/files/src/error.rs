@@ -73,6 +73,14 @@ pub enum FilesError {
         /// The limit.
         pixels_max: u64,
     },
+    /// Making the variant would take more memory than there is for all of them.
+    #[error(
+        "making this variant takes more than the {bytes_max} bytes of memory that there are for variants"
+    )]
+    ImageMemory {
+        /// The limit.
+        bytes_max: u64,
+    },
     /// The variant is no preset and nobody has signed for it.
     #[error("only presets and signed variants of this image are made")]
     VariantNotAllowed,
@@ -133,6 +141,10 @@ impl FilesError {
             Self::ImageTooLarge { pixels_max } => Self::ImageTooLarge {
                 pixels_max: *pixels_max,
             },
+            Self::ImageMemory { bytes_max } => Self::ImageMemory {
+                bytes_max: *bytes_max,
+            },
+            Self::Input(error) => Self::Input(error.clone()),
             Self::VariantsBusy => Self::VariantsBusy,
             Self::StorageFull => Self::StorageFull,
             other => Self::Storage(other.to_string()),

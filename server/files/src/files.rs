@@ -126,10 +126,10 @@ impl Files {
         Self(Arc::new(Parts {
             engine,
             blobs,
+            variant_work: VariantWork::new(options.variant_memory_bytes),
             options,
             turns: Turns::default(),
             overtaken: tokio::sync::Mutex::default(),
-            variant_work: VariantWork::default(),
         }))
     }
 

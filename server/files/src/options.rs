@@ -18,6 +18,9 @@ pub struct FilesOptions {
     pub buckets: BucketList,
     /// Variants of images that may be asked for by name, or as they are. Default none.
     pub presets: Presets,
+    /// Memory that making variants of images may take, all that are made at a time together. What would take more alone is
+    /// refused. Default 512 MiB.
+    pub variant_memory_bytes: u64,
     /// How long the bytes of overwritten and deleted files are kept: as long as the change log. Default 7 days.
     pub history_age_max: Duration,
     /// How old bytes must be that no file names before they are taken for the rest of an upload that came to nothing.
@@ -40,6 +43,7 @@ impl Default for FilesOptions {
             embedded_bytes_max: 16 * 1024,
             buckets: BucketList::new(),
             presets: Presets::new(),
+            variant_memory_bytes: 512 << 20,
             history_age_max: Duration::from_secs(7 * 24 * 3600),
             orphan_age_min: Duration::from_secs(24 * 3600),
             upload_idle_max: Duration::from_secs(24 * 3600),

@@ -4,12 +4,17 @@
 //! presets and what a link was signed for, or any. What is made is a blob of its own, under the key of the image's bytes: so
 //! a variant belongs to those bytes and goes with them.
 
+mod avif;
+mod head;
 mod parameters;
 mod render;
+mod resize;
 mod work;
 
 pub use parameters::{Fit, VARIANT_SIDE_MAX, Variant, VariantFormat};
 pub(crate) use work::VariantWork;
+
+use render::Plan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +26,7 @@ use andiron_protocol::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use image::ImageFormat;
 use sha2::{Digest as _, Sha256};
 
 use crate::embedded::{embed, embedded_key};
@@ -32,6 +38,8 @@ use crate::{ContentType, FileRecord, Files, FilesError, LinkGrant, StoredFile, V
 const VARIANTS: &str = "_file_variants";
 /// Bytes of an image of which variants are made.
 const SOURCE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of an image that are read before there is memory for the rest: where its head is, in all but odd ones.
+const HEAD_BYTES: u64 = 256 << 10;
 /// Variants of one image that are kept; more are made anew each time.
 const KEPT_MAX: u32 = 50;
 
@@ -88,7 +96,7 @@ impl Files {
         if let Some(kept) = self.kept_variant(file, &variant)? {
             return Ok(kept);
         }
-        if render::source_format(&file.record.sniffed).is_none() {
+        if head::source_format(&file.record.sniffed).is_none() {
             return Err(FilesError::NoImage);
         }
         if file.record.size > SOURCE_BYTES_MAX {
@@ -120,21 +128,10 @@ impl Files {
         if let Some(kept) = self.kept_variant(file, &variant)? {
             return Ok(kept);
         }
-        let Some(format) = render::source_format(&file.record.sniffed) else {
+        let Some(format) = head::source_format(&file.record.sniffed) else {
             return Err(FilesError::NoImage);
         };
-        let mut bytes = Vec::new();
-        let mut source = self.read(file, 0..file.record.size).await?;
-        while let Some(more) = source.next().await? {
-            bytes.extend_from_slice(&more);
-        }
-        let (width, height) = render::dimensions(&bytes, format)?;
-        let pixels = u64::from(width) * u64::from(height);
-        let made = self
-            .variant_work()
-            .run(pixels, move || render::render(&bytes, format, &variant))
-            .await?;
-        let content_type = variant.format.unwrap_or(VariantFormat::of(format)).content_type();
+        let (made, encoded_as) = self.render_variant(file, format, variant).await?;
         let is_kept = self.variants_kept(&file.record.key, KEPT_MAX).await?.len() < KEPT_MAX as usize;
         let id = self.engine().generate_id();
         // What is not kept is in no document; it is collected once it is old enough.
@@ -142,7 +139,7 @@ impl Files {
         let key = if is_embedded { embedded_key(&id) } else { id };
         let mut record = file.record.clone();
         record.size = made.len() as u64;
-        record.content_type = ContentType::parse(content_type)?;
+        record.content_type = ContentType::parse(encoded_as.content_type())?;
         record.sha256 = Sha256::digest(&made).into();
         record.key = key;
         let bytes = if is_embedded {
@@ -160,6 +157,45 @@ impl Files {
             record,
             version: file.version,
         })
+    }
+
+    /// Reads an image and makes a variant of it, within the memory that there is for all of them.
+    async fn render_variant(
+        &self,
+        file: &StoredFile,
+        format: ImageFormat,
+        variant: Variant,
+    ) -> Result<(Vec<u8>, VariantFormat), FilesError> {
+        let size = file.record.size;
+        let mut bytes = Vec::new();
+        self.read_on(file, &mut bytes, size.min(HEAD_BYTES)).await?;
+        let planned = Plan::of(&bytes, format, variant)?;
+        let work = self.variant_work();
+        let room = work.room(planned.map(|plan| plan.memory_bytes(size))).await?;
+        bytes.reserve_exact(usize::try_from(size).unwrap_or(0).saturating_sub(bytes.len()));
+        self.read_on(file, &mut bytes, size).await?;
+        let plan = match planned {
+            Some(plan) => plan,
+            None => Plan::of(&bytes, format, variant)?.ok_or(FilesError::NoImage)?,
+        };
+        if plan.memory_bytes(size) > room.memory_bytes {
+            return Err(work.too_much());
+        }
+        let encoded_as = plan.encoded_as();
+        let made = room.run(encoded_as, move || plan.render(&bytes)).await?;
+        Ok((made, encoded_as))
+    }
+
+    /// Reads a file from where the bytes end that are there, up to some place.
+    async fn read_on(&self, file: &StoredFile, bytes: &mut Vec<u8>, until: u64) -> Result<(), FilesError> {
+        let from = bytes.len() as u64;
+        if from < until {
+            let mut source = self.read(file, from..until).await?;
+            while let Some(more) = source.next().await? {
+                bytes.extend_from_slice(&more);
+            }
+        }
+        Ok(())
     }
 
     fn kept_variant(&self, file: &StoredFile, variant: &Variant) -> Result<Option<StoredFile>, FilesError> {

@@ -58,6 +58,7 @@ pub struct Settings {
     pub files_store_secret: Secret,
     pub files_url: ServerUrl,
     pub files_variants: Vec<Preset>,
+    pub files_variant_memory: ByteCount,
     /// What `[buckets.NAME]` says; the only thing that has a table of its own.
     pub buckets: BucketList,
     pub http_connections: Count,
@@ -237,6 +238,7 @@ impl Default for Settings {
             files_store_secret: Secret(SecretText::new(String::new())),
             files_url: ServerUrl::default(),
             files_variants: Vec::new(),
+            files_variant_memory: ByteCount(512 << 20),
             buckets: BucketList::new(),
             http_connections: Count(10_000),
             http_head_time: Period(Duration::from_secs(10)),
@@ -439,6 +441,9 @@ settings! {
     "files.variants" files_variants: Vec<Preset>,
         "Variants of images that everybody who may read an image may ask for, each with a name, as in\n\
          `thumb:width=200&height=200&fit=cover`.";
+    "files.variant_memory" files_variant_memory: ByteCount,
+        "Memory that making variants of images may take, all that are made at a time together. What would take\n\
+         more alone is refused: a photo of 40 megapixels takes 350 MiB, one of 12 takes 110.";
     "http.connections" http_connections: Count,
         "Connections that may be open at once; more wait to be accepted.";
     "http.head_time" http_head_time: Period,
@@ -665,6 +670,7 @@ mod tests {
         let files = andiron_files::FilesOptions::default();
         assert_eq!(settings.files_bytes.0, files.file_bytes_max);
         assert_eq!(settings.files_upload_time.0, files.upload_idle_max);
+        assert_eq!(settings.files_variant_memory.0, files.variant_memory_bytes);
         let auth = andiron_auth::AuthOptions::default();
         let ours = crate::accounts::plain_options(&settings, settings.listen);
         assert_eq!(format!("{ours:?}"), format!("{auth:?}"));

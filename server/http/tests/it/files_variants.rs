@@ -111,12 +111,53 @@ async fn only_what_was_signed_for_is_made_unless_the_bucket_says_otherwise() {
         "width=0",
         "width=5000",
         "fit=fill",
-        "format=avif",
+        "format=heic",
         "quality=0",
         "variant=x&width=3",
     ] {
         assert_eq!(get(&server, bad).await.status, 400, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn an_avif_is_made_once_for_all_who_ask_and_has_fewer_pixels_at_most() {
+    let server = Server::start().await;
+    free_bucket(&server).await;
+    put(&server, PHOTO, "image/png", png(300, 200)).await;
+    let many = futures_util::future::join_all((0..20).map(|_| get(&server, "width=90&format=avif"))).await;
+    for one in &many {
+        assert_eq!(
+            (one.status.as_u16(), one.header("content-type")),
+            (200, "image/avif")
+        );
+        assert_eq!(one.body, many[0].body);
+        // It is shown in place, as other pictures are.
+        assert!(
+            one.headers
+                .get("content-disposition")
+                .is_none_or(|shown| shown != "attachment")
+        );
+    }
+    assert_eq!(
+        server.stored_keys().await.len(),
+        2,
+        "one computation for all of them"
+    );
+    put(&server, PHOTO, "image/png", png(2000, 1100)).await;
+    let refused = get(&server, "format=avif").await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (400, "invalid-argument")
+    );
+    assert!(
+        refused.text().contains("at most 2100000 pixels"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(get(&server, "format=avif&width=20").await.status, 200);
+    // What is no image answers as for other formats.
+    put(&server, PHOTO, "text/plain", "hello").await;
+    assert_eq!(get(&server, "format=avif").await.status, 415);
 }
 
 #[tokio::test]

@@ -69,6 +69,8 @@ mod files_small;
 mod files_transfer;
 mod files_upload;
 mod files_variants;
+#[cfg(feature = "foreign-clients")]
+mod files_variants_browser;
 mod fuzzing;
 mod headers;
 mod health;
