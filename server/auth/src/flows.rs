@@ -20,7 +20,7 @@ mod sign_up;
 
 pub use admin::{AccountChange, AccountList, NewAccount};
 pub(crate) use email_change::EmailChange;
-pub use oauth::{OauthProof, OauthStart};
+pub use oauth::{OauthAnswer, OauthProof, OauthStart};
 pub use passkey::{AddedPasskey, PasskeyView};
 pub use passkey_sign_in::PasskeyUse;
 pub(crate) use phone::AMR as PHONE_AMR;

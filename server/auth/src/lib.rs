@@ -46,7 +46,7 @@ pub use client_info::ClientInfo;
 pub use email_address::EmailAddress;
 pub use error::AuthError;
 pub use flows::{
-    AccountChange, AccountList, AddedPasskey, NewAccount, NewSignUp, OauthProof, OauthStart, PasskeyUse,
+    AccountChange, AccountList, AddedPasskey, NewAccount, NewSignUp, OauthAnswer, OauthProof, OauthStart, PasskeyUse,
     PasskeyView, RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment,
 };
 pub use mail::{

@@ -67,10 +67,19 @@ impl Network {
 /// A request to be sent.
 pub(crate) struct Call<'c> {
     pub(crate) url: &'c str,
-    /// The fields of a form to be posted; without them it is a `GET`.
-    pub(crate) form: Option<&'c [(&'c str, &'c str)]>,
+    /// What is posted; without it, it is a `GET`.
+    pub(crate) body: Option<CallBody<'c>>,
+    /// Headers besides ours, in lower case.
+    pub(crate) headers: &'c [(&'c str, &'c str)],
     /// What stands in `Authorization`.
     pub(crate) authorization: Option<SecretText>,
+}
+
+/// Fields to be posted, in one of two forms.
+#[derive(Clone, Copy)]
+pub(crate) enum CallBody<'c> {
+    Form(&'c [(&'c str, &'c str)]),
+    Json(&'c [(&'c str, &'c str)]),
 }
 
 impl Outbound {
@@ -194,13 +203,20 @@ fn head(method: Method, uri: &Uri) -> hyper::http::request::Builder {
 }
 
 fn request(call: &Call<'_>, uri: &Uri) -> Result<Request<Full<Bytes>>, String> {
-    let (method, body) = match call.form {
-        Some(fields) => (Method::POST, form(fields)),
-        None => (Method::GET, String::new()),
+    let posted = |content_type, body| (head(Method::POST, uri).header(CONTENT_TYPE, content_type), body);
+    let (mut request, body) = match call.body {
+        None => (head(Method::GET, uri), String::new()),
+        Some(CallBody::Form(fields)) => posted("application/x-www-form-urlencoded", form(fields)),
+        Some(CallBody::Json(fields)) => {
+            let fields: serde_json::Map<_, _> = fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+                .collect();
+            posted("application/json", serde_json::Value::Object(fields).to_string())
+        }
     };
-    let mut request = head(method, uri);
-    if call.form.is_some() {
-        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    for (name, value) in call.headers {
+        request = request.header(*name, *value);
     }
     if let Some(authorization) = &call.authorization {
         request = request.header(AUTHORIZATION, authorization.expose());
@@ -410,7 +426,8 @@ mod tests {
                 } else {
                     let call = Call {
                         url,
-                        form: None,
+                        body: None,
+                        headers: &[],
                         authorization: None,
                     };
                     outbound.json(call).await.map(drop)
@@ -444,7 +461,8 @@ mod tests {
         ] {
             let call = Call {
                 url,
-                form: None,
+                body: None,
+                headers: &[],
                 authorization: None,
             };
             assert!(outbound.json(call).await.is_err(), "{url}");

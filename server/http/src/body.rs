@@ -31,7 +31,7 @@ pub(crate) async fn read_json(
     bytes_max: usize,
     options: &HttpOptions,
 ) -> Result<Bytes, ApiError> {
-    check_is_json(headers)?;
+    check_is(headers, "application/json")?;
     read(headers, body, bytes_max, options.body_pause_max).await
 }
 
@@ -49,7 +49,24 @@ pub(crate) async fn read_typed<T: DeserializeOwned>(
     Ok(from_json(&json)?)
 }
 
-fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Reads a body that is to be a form as browsers post it, as text.
+///
+/// # Errors
+/// As [`read_json`], and if it is not ASCII, as such forms are.
+pub(crate) async fn read_form(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    options: &HttpOptions,
+) -> Result<String, ApiError> {
+    check_is(headers, "application/x-www-form-urlencoded")?;
+    let form = read(headers, body, bytes_max, options.body_pause_max).await?;
+    let text = String::from_utf8(form.into()).ok();
+    text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| ApiError::invalid("this is no form"))
+}
+
+fn check_is(headers: &HeaderMap, content_type: &str) -> Result<(), ApiError> {
     let unsupported = |detail: &str, field: &str| {
         ApiError::invalid(detail)
             .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
@@ -64,18 +81,21 @@ fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {
             "Content-Encoding",
         ));
     }
-    let is_json = headers.get(CONTENT_TYPE).is_none_or(|value| {
+    let is_such = headers.get(CONTENT_TYPE).is_none_or(|value| {
         let essence = value
             .as_bytes()
             .split(|byte| *byte == b';')
             .next()
             .unwrap_or_default();
-        essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+        essence.trim_ascii().eq_ignore_ascii_case(content_type.as_bytes())
     });
-    if is_json {
+    if is_such {
         Ok(())
     } else {
-        Err(unsupported("a body is `application/json`", "Content-Type"))
+        Err(unsupported(
+            &format!("a body is `{content_type}`"),
+            "Content-Type",
+        ))
     }
 }
 

@@ -131,6 +131,7 @@ pub(crate) fn all() -> Vec<UtoipaMethodRouter<AppRef>> {
         routes!(auth::action::action),
         routes!(auth::oauth::start),
         routes!(auth::oauth::callback),
+        routes!(auth::oauth::callback_by_form),
         routes!(auth::oauth::token),
         routes!(auth::oauth::unlink),
         routes!(well_known::jwks),

@@ -39,6 +39,19 @@ pub struct OauthStart {
     pub browser_secret: SecretText,
 }
 
+/// What a provider had a browser bring back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OauthAnswer<'a> {
+    /// What the flow was begun with.
+    pub state: &'a str,
+    /// The provider's code, if it gave one.
+    pub code: Option<&'a str>,
+    /// Who the provider says it is (RFC 9207).
+    pub issuer: Option<&'a str>,
+    /// What Apple says of somebody in the first answer alone, as JSON. It comes by the browser, so it names and proves nothing.
+    pub user: Option<&'a str>,
+}
+
 /// What a client shows to sign in with a provider.
 #[derive(Clone, Debug)]
 pub enum OauthProof<'p> {
@@ -82,6 +95,14 @@ impl Accounts {
     /// Where a provider sends browsers back to.
     fn oauth_callback(&self, provider: &str) -> String {
         format!("{}/api/v1/auth/oauth/{provider}/callback", self.options().url)
+    }
+
+    /// Whether a provider answers with a form that the browser posts.
+    ///
+    /// # Errors
+    /// If there is no such provider.
+    pub fn posts_back(&self, provider: &str) -> Result<bool, AuthError> {
+        Ok(self.providers().get(provider)?.posts_back())
     }
 
     /// Begins to sign in with a provider in a browser. `redirect` is where the app wants to have it back, one of the
@@ -149,16 +170,14 @@ impl Accounts {
     pub async fn finish_oauth(
         &self,
         provider: &str,
-        state: &str,
-        code: Option<&str>,
-        issuer: Option<&str>,
+        answer: OauthAnswer<'_>,
         browser_secret: Option<&str>,
         client: &ClientInfo,
     ) -> Result<String, AuthError> {
         let rate = self.options().limits.token_by_address;
         self.attempts()
             .count_client(Attempt::Token, client, rate, self.now())?;
-        let state = self.find_code(&[CodeKind::OauthState], state)?;
+        let state = self.find_code(&[CodeKind::OauthState], answer.state)?;
         let text = |name: &str| {
             state
                 .data
@@ -179,12 +198,14 @@ impl Accounts {
             .await
             .map_err(|_| AuthError::CodeInvalid)?;
         let redirect = text("redirect");
-        let Some(code) = code else {
+        let Some(code) = answer.code else {
             return Ok(format!("{redirect}#error=refused"));
         };
         // RFC 9207: a provider that says who it is must be the one that was asked.
         let asked = self.providers().get(provider)?;
-        if issuer.is_some_and(|issuer| asked.issuer().is_some_and(|asked| asked != issuer)) {
+        if let Some(issuer) = answer.issuer
+            && !asked.is_called(issuer).await.unwrap_or(false)
+        {
             return Ok(format!("{redirect}#error=failed"));
         }
         let callback = self.oauth_callback(provider);
@@ -194,9 +215,12 @@ impl Accounts {
             verifier: text("verifier"),
             nonce: Some(text("nonce")),
         };
-        let Ok(identity) = asked.exchange(&code).await else {
+        let Ok(mut identity) = asked.exchange(&code).await else {
             return Ok(format!("{redirect}#error=failed"));
         };
+        if identity.name.is_none() && asked.posts_back() {
+            identity.name = answer.user.and_then(posted_name);
+        }
         let mut data = identity_map(&identity);
         data.insert("via".to_owned(), Value::from(provider));
         if let Some(challenge) = state.data.data.get("challenge") {
@@ -417,6 +441,14 @@ impl Accounts {
         }
         Ok(())
     }
+}
+
+/// The name in what Apple has a browser post: `{"name":{"firstName":…,"lastName":…}}`.
+fn posted_name(user: &str) -> Option<String> {
+    let user: serde_json::Value = serde_json::from_str(user).ok()?;
+    let parts = ["firstName", "lastName"].map(|part| user["name"][part].as_str().unwrap_or_default());
+    let name = parts.join(" ").trim().to_owned();
+    (!name.is_empty()).then_some(name)
 }
 
 /// The address of an identity. One that is not surely theirs is none.

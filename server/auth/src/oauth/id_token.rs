@@ -27,8 +27,10 @@ struct Header {
 
 /// What an ID token has to say.
 pub(super) struct Expected<'e> {
-    pub(super) issuer: &'e str,
-    pub(super) audience: &'e str,
+    /// What the provider calls itself; `{tenantid}` in it stands for the tenant that the token names.
+    pub(super) issuers: &'e [String],
+    /// The clients that it may be for.
+    pub(super) audiences: &'e [String],
     /// The nonce that was asked with; a token with a nonce passes for no flow without.
     pub(super) nonce: Option<&'e str>,
     pub(super) now_seconds: i64,
@@ -67,15 +69,22 @@ pub(super) fn verify(token: &str, keys: &[Value], expected: &Expected<'_>) -> Re
     let claims: Value = payload
         .and_then(|payload| serde_json::from_slice(&payload).ok())
         .ok_or("its claims are no JSON")?;
-    if claims["iss"].as_str() != Some(expected.issuer) {
+    let tenant = claims["tid"].as_str();
+    let issuer = claims["iss"].as_str();
+    if !issuer.is_some_and(|issuer| {
+        expected
+            .issuers
+            .iter()
+            .any(|form| is_issuer(form, issuer, tenant))
+    }) {
         return Err("it is of another issuer");
     }
+    let is_ours = |audience: &Value| expected.audiences.iter().any(|ours| audience == ours);
     let is_for_us = match &claims["aud"] {
-        Value::String(audience) => audience == expected.audience,
+        Value::String(_) => is_ours(&claims["aud"]),
         Value::Array(audiences) => {
             // Of several audiences the token has to say which is meant.
-            audiences.iter().any(|audience| audience == expected.audience)
-                && (audiences.len() == 1 || claims["azp"] == expected.audience)
+            audiences.iter().any(is_ours) && (audiences.len() == 1 || is_ours(&claims["azp"]))
         }
         _ => false,
     };
@@ -102,6 +111,27 @@ pub(super) fn verify(token: &str, keys: &[Value], expected: &Expected<'_>) -> Re
         return Err("it has no subject");
     }
     Ok(claims)
+}
+
+/// What stands for a tenant in the name of an issuer.
+pub(super) const TENANT: &str = "{tenantid}";
+
+/// Whether an issuer has this form. Where the form has a place for a tenant, it is the tenant that is given.
+pub(super) fn is_issuer(form: &str, issuer: &str, tenant: Option<&str>) -> bool {
+    match form.split_once(TENANT) {
+        None => issuer == form,
+        Some((before, after)) => {
+            let named = issuer
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after));
+            named.is_some_and(|named| is_tenant(named) && tenant == Some(named))
+        }
+    }
+}
+
+/// Whether it is the id of a tenant, and nothing that could stand for more.
+pub(super) fn is_tenant(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 fn is_signed_by(key: &Value, algorithm: &str, signed: &[u8], signature: &[u8]) -> bool {

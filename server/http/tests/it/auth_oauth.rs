@@ -498,3 +498,64 @@ async fn a_providers_address_is_linked_by_its_one_form() {
         "none that this server could write to"
     );
 }
+
+#[tokio::test]
+async fn a_form_that_a_provider_has_posted_goes_on_as_a_request_that_brings_the_browsers_cookie() {
+    let providers = json!({
+        "apple": {"clientId": "x", "clientSecret": "y"},
+        "github": {"clientId": "x", "clientSecret": "y"},
+    });
+    let server = Server::with_accounts(AuthOptions {
+        url: "https://api.example.org".to_owned(),
+        providers: parse_providers(&providers.to_string()).unwrap(),
+        ..quick_accounts()
+    })
+    .await;
+    let posted = async |provider: &str, content_type: &str, form: &str| {
+        let target = format!("/api/v1/auth/oauth/{provider}/callback");
+        let request = Request::new("POST", &target)
+            .header("content-type", content_type)
+            .header("origin", "https://appleid.apple.com")
+            .header("sec-fetch-site", "cross-site")
+            .header("host", "evil.example");
+        server.send_as_it_is(request.body(form.to_owned())).await
+    };
+    let form_type = "application/x-www-form-urlencoded";
+    let user = "%7B%22name%22%3A%7B%22firstName%22%3A%22Ada+B%22%7D%7D";
+    let form = format!("state=s1&code=c.1%2B&id_token=eyJ&user={user}&redirect=https%3A%2F%2Fevil.example");
+    let answer = posted("apple", form_type, &form).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    let user = user.replace('+', "%20");
+    let callback = "https://api.example.org/api/v1/auth/oauth/apple/callback";
+    assert_eq!(
+        answer.header("location"),
+        format!("{callback}?state=s1&code=c.1%2B&user={user}")
+    );
+    assert_eq!(answer.header("set-cookie"), "");
+    let on = answer
+        .header("location")
+        .strip_prefix("https://api.example.org")
+        .unwrap();
+    let lost = server.send_as_it_is(Request::get(on)).await;
+    assert_eq!(
+        lost.code(),
+        "failed-precondition",
+        "without the flow's beginning it is nothing"
+    );
+    for (provider, content_type, form, status) in [
+        ("github", form_type, "state=s&code=c", 400),
+        ("nobody", form_type, "state=s&code=c", 404),
+        ("apple", "application/json", "{}", 415),
+        ("apple", "text/plain", "state=s", 415),
+        ("apple", form_type, "state=s\r\nset-cookie: x=y", 400),
+        ("apple", form_type, "state=\u{e4}", 400),
+        ("apple", form_type, &format!("state={}", "s".repeat(10_000)), 413),
+    ] {
+        let refused = posted(provider, content_type, form).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.header("location")),
+            (status, ""),
+            "{form:.40}"
+        );
+    }
+}

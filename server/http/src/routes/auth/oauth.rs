@@ -1,6 +1,6 @@
 //! Signing in with identity providers.
 
-use andiron_auth::OauthProof;
+use andiron_auth::{OauthAnswer, OauthProof};
 use axum::extract::{Path, Request, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{outcome, read_body, read_plain};
 use crate::answer;
 use crate::app::AppRef;
+use crate::body::read_form;
 use crate::caller::{CallerOf, account_of};
 use crate::client::client_info;
 use crate::openapi::account_schemas as schemas;
@@ -21,6 +22,11 @@ use crate::session_cookies::cookies;
 const COOKIE_NAME: &str = "andiron-oauth";
 /// How long the browser keeps it, in seconds.
 const COOKIE_SECONDS: u32 = 600;
+
+/// The parts of a provider's answer.
+const FIELDS: [&str; 4] = ["state", "code", "iss", "user"];
+/// Bytes of an answer that a browser posts.
+const FORM_BYTES_MAX: usize = 8 * 1024;
 
 /// The cookie's name and attributes. Over HTTPS it has the prefix that no other host can set.
 fn cookie(url: &str) -> (String, &'static str) {
@@ -103,26 +109,20 @@ pub(crate) async fn callback(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
-    // Providers add what they like, and RFC 6749 has clients ignore it.
-    let ours = ["state", "code", "iss"];
-    let known: Vec<_> = parts
-        .uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| ours.contains(&pair.split('=').next().unwrap_or_default()))
-        .collect();
-    let known = known.join("&");
-    let parameters = Parameters::read(Some(&known), &ours)?;
+    let known = known_fields(parts.uri.query().unwrap_or_default());
+    let parameters = Parameters::read(Some(&known), &FIELDS)?;
     let client = client_info(&app.options, &parts);
     let (name, secure) = cookie(&app.accounts.options().url);
     let location = app
         .accounts
         .finish_oauth(
             &provider,
-            parameters.get("state").unwrap_or_default(),
-            parameters.get("code"),
-            parameters.get("iss"),
+            OauthAnswer {
+                state: parameters.get("state").unwrap_or_default(),
+                code: parameters.get("code"),
+                issuer: parameters.get("iss"),
+                user: parameters.get("user"),
+            },
             cookies(&parts.headers, &name).next(),
             &client,
         )
@@ -131,6 +131,47 @@ pub(crate) async fn callback(
         &location,
         &format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}"),
     )
+}
+
+/// Where providers have browsers post to
+///
+/// Apple answers so. The browser is sent on to the same place by `GET`: only then it brings the cookie of its flow, which other sites
+/// cannot have it send with a form.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/oauth/{provider}/callback",
+    operation_id = "finishOauthByForm",
+    tag = "Accounts",
+    security(()),
+    params(("provider" = String, Path, description = "The provider's name in the settings", example = "apple")),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "state=0f343b09&code=c1d2"),
+    responses((status = 303, description = "To the same place by `GET`"))
+)]
+pub(crate) async fn callback_by_form(
+    State(app): State<AppRef>,
+    Path(provider): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    Parameters::read(parts.uri.query(), &[])?;
+    if !app.accounts.posts_back(&provider)? {
+        return Err(ApiError::invalid("this provider answers by `GET`"));
+    }
+    let form = read_form(&parts.headers, body, FORM_BYTES_MAX, &app.options).await?;
+    // In a URL a plus is a plus.
+    let fields = known_fields(&form).replace('+', "%20");
+    let url = &app.accounts.options().url;
+    let location = format!("{url}/api/v1/auth/oauth/{provider}/callback?{fields}");
+    let location = HeaderValue::from_str(&location).map_err(|_| ApiError::invalid("this is no form"))?;
+    let mut response = answer::empty(StatusCode::SEE_OTHER);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// What is taken of a provider's answer. Providers add what they like, and RFC 6749 has clients ignore it.
+fn known_fields(answer: &str) -> String {
+    let known = |pair: &&str| FIELDS.contains(&pair.split('=').next().unwrap_or_default());
+    answer.split('&').filter(known).collect::<Vec<_>>().join("&")
 }
 
 /// Sign in with what a provider gave
