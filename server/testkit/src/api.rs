@@ -104,9 +104,22 @@ impl Api {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Result<Answer, String> {
-        tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(method, path, headers, body))
+        let exchange = self.exchange(method, path, headers, body.map(Bytes::from));
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange)
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {ANSWER_TIMEOUT:?}")))
+    }
+
+    /// Uploads a file.
+    pub async fn upload(&self, path: &str, content_type: &str, bytes: impl Into<Bytes>) -> Answer {
+        let headers = [("content-type", content_type)];
+        match self
+            .exchange(Method::PUT, path, &headers, Some(bytes.into()))
+            .await
+        {
+            Ok(answer) => answer,
+            Err(error) => panic!("PUT {path}: {error}"),
+        }
     }
 
     async fn exchange(
@@ -114,7 +127,7 @@ impl Api {
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
-        body: Option<String>,
+        body: Option<Bytes>,
     ) -> Result<Answer, String> {
         let asked = format!("{method} {path}");
         let mut request = Request::builder()
@@ -135,7 +148,7 @@ impl Api {
             request = request.header(*name, *value);
         }
         let request = request
-            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .body(Full::new(body.unwrap_or_default()))
             .expect("the test's request is one");
         let stream = TcpStream::connect(self.address)
             .await

@@ -443,7 +443,7 @@ settings! {
          `thumb:width=200&height=200&fit=cover`.";
     "files.variant_memory" files_variant_memory: ByteCount,
         "Memory that making variants of images may take, all that are made at a time together. What would take\n\
-         more alone is refused: a photo of 40 megapixels takes 350 MiB, one of 12 takes 110.";
+         more alone is refused: a photo of 40 megapixels takes 300 MiB, one of 12 takes 90.";
     "http.connections" http_connections: Count,
         "Connections that may be open at once; more wait to be accepted.";
     "http.head_time" http_head_time: Period,

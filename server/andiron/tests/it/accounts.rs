@@ -16,7 +16,7 @@ const THREADS: u64 = 2;
 const REQUESTS_KIB: u64 = 32 * 1024;
 
 /// A line of `/proc/PID/status`, in KiB.
-fn memory_kib(pid: u32, name: &str) -> u64 {
+pub(crate) fn memory_kib(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()

@@ -10,8 +10,12 @@ mod crash;
 mod crash_files;
 mod crash_files_all;
 mod files_disk;
+#[cfg(target_os = "linux")]
+mod files_images;
 #[cfg(feature = "foreign-clients")]
 mod files_store;
+#[cfg(target_os = "linux")]
+mod image_bombs;
 mod live;
 #[cfg(feature = "foreign-clients")]
 mod live_clients;

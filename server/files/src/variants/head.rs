@@ -25,6 +25,8 @@ pub(super) struct Head {
     pub height: u32,
     /// Bytes of memory that its decoder takes for a pixel, with what comes of it as 8 bits a channel.
     pub decoder_pixel_bytes: u64,
+    /// Bytes of a pixel of what comes of it.
+    pub pixel_bytes: u64,
     /// Whether the decoder has all of the source's bytes in memory once more.
     pub is_copied: bool,
 }
@@ -63,6 +65,7 @@ fn png(bytes: &[u8]) -> Option<Head> {
         width: big(bytes.get(16..20)?),
         height: big(bytes.get(20..24)?),
         decoder_pixel_bytes,
+        pixel_bytes: 4,
         is_copied: false,
     })
 }
@@ -74,6 +77,7 @@ fn gif(bytes: &[u8]) -> Option<Head> {
         height: little(bytes.get(8..10)?),
         // The first picture, and the canvas that it lies on.
         decoder_pixel_bytes: 8,
+        pixel_bytes: 4,
         is_copied: false,
     })
 }
@@ -102,6 +106,7 @@ fn webp(bytes: &[u8]) -> Option<Head> {
         height,
         // Planes, or pixels with transparency, and what comes of them; one more for the canvas.
         decoder_pixel_bytes: if is_animated { 12 } else { 8 },
+        pixel_bytes: 4,
         is_copied: false,
     })
 }
@@ -120,6 +125,7 @@ fn jpeg(bytes: &[u8]) -> Option<Head> {
         width: big(segment.get(3..5)?),
         height: big(segment.get(1..3)?),
         decoder_pixel_bytes: 4 + waiting,
+        pixel_bytes: 3,
         is_copied: true,
     })
 }

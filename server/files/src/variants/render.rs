@@ -32,9 +32,7 @@ const DECODER_BYTES: u64 = 4 << 20;
 const DECODING_TIME_MAX: Duration = Duration::from_secs(10);
 /// The quality at which a WebP loses nothing.
 const LOSSLESS: u8 = 100;
-/// Memory for a pixel of an image that is turned: as it was and as it is to be, with transparency.
-const TURNED_PIXEL_BYTES: u64 = 8;
-/// Memory for a pixel of an image as it is passed on.
+/// Memory for a pixel of a variant as it goes to its encoder.
 const PIXEL_BYTES: u64 = 4;
 /// Memory for a pixel while it is encoded: the pixels, what an encoder makes of them, and its bytes. Those of noise, which
 /// is the worst.
@@ -95,9 +93,10 @@ impl Plan {
         };
         let (one, other) = self.pixels();
         let (pixels, made) = (self.head.pixels(), one.max(other));
-        let decoded = pixels * self.head.decoder_pixel_bytes.max(TURNED_PIXEL_BYTES);
+        // An image that is turned is there twice: as it was and as it is to be.
+        let decoded = pixels * self.head.decoder_pixel_bytes.max(2 * self.head.pixel_bytes);
         // The fast filter makes what has four times the pixels, and never more than there are.
-        let placed = (pixels + (4 * made).min(pixels) + made) * PIXEL_BYTES;
+        let placed = (pixels + (4 * made).min(pixels)) * self.head.pixel_bytes + made * PIXEL_BYTES;
         let quality = self.variant.quality;
         let encoded = match self.encoded_as() {
             VariantFormat::Avif => made * avif::pixel_bytes(quality),
