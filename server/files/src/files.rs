@@ -291,18 +291,19 @@ impl Files {
         before: Option<&StoredFile>,
         after: Option<&StoredFile>,
     ) -> Result<FilePermit, FilesError> {
-        let (before, after) = (before.map(StoredFile::to_rules), after.map(StoredFile::to_rules));
-        Ok(self
-            .engine()
-            .file_judge(caller, name.bucket().as_str())?
-            .decide(FileOperation {
-                method,
-                bucket: name.bucket().as_str(),
-                name: name.name(),
-                before: before.as_ref(),
-                after: after.as_ref(),
-                unknown: &[],
-            })?)
+        let judge = self.engine().file_judge(caller, name.bucket().as_str())?;
+        let to_rules = |file: Option<&StoredFile>| {
+            let file = file.filter(|_| judge.asks_rules());
+            file.map(StoredFile::to_rules)
+        };
+        Ok(judge.decide(FileOperation {
+            method,
+            bucket: name.bucket().as_str(),
+            name: name.name(),
+            before: to_rules(before).as_ref(),
+            after: to_rules(after).as_ref(),
+            unknown: &[],
+        })?)
     }
 
     /// Writes a file's document in the place of the one that was judged, if that and all that the judgement looked up is

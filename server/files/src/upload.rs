@@ -219,25 +219,21 @@ impl Files {
     ) -> Result<Option<StoredFile>, FilesError> {
         request.settings.check()?;
         let before = self.find(&request.name)?;
-        let after = declared_map(request);
-        let unknown = UNKNOWN_BEFORE
-            .iter()
-            .filter(|name| !after.contains_key(**name))
-            .copied()
-            .collect::<Vec<_>>();
         let bucket = request.name.bucket();
+        let judge = self.engine().file_judge(caller, bucket.as_str())?;
+        let after = judge.asks_rules().then(|| declared_map(request));
+        let is_unknown = |name: &&str| after.as_ref().is_some_and(|after| !after.contains_key(*name));
+        let unknown: Vec<_> = UNKNOWN_BEFORE.iter().copied().filter(is_unknown).collect();
+        let seen = before.as_ref().filter(|_| judge.asks_rules());
         // The commit judges again, by the rules and documents of that moment.
-        let _ = self
-            .engine()
-            .file_judge(caller, bucket.as_str())?
-            .decide(FileOperation {
-                method: FileMethod::Create,
-                bucket: bucket.as_str(),
-                name: request.name.name(),
-                before: before.as_ref().map(StoredFile::to_rules).as_ref(),
-                after: Some(&after),
-                unknown: &unknown,
-            })?;
+        let _ = judge.decide(FileOperation {
+            method: FileMethod::Create,
+            bucket: bucket.as_str(),
+            name: request.name.name(),
+            before: seen.map(StoredFile::to_rules).as_ref(),
+            after: after.as_ref(),
+            unknown: &unknown,
+        })?;
         request.guard.check(before.as_ref())?;
         let settings = self.bucket(bucket)?;
         if let Some(content_type) = &request.content_type {
@@ -485,23 +481,26 @@ pub(crate) fn judge_arrived(
     record: &FileRecord,
     before: Option<&StoredFile>,
 ) -> Result<andiron_engine::FilePermit, FilesError> {
-    let mut after = record.to_rules("");
-    // What the commit gives is nothing that a rule could be about yet.
-    for name in ["generation", "metageneration", "etag", "timeCreated", "updated"] {
-        after.remove(name);
-    }
-    let before = before.map(StoredFile::to_rules);
-    Ok(files
+    let judge = files
         .engine()
-        .file_judge(caller, record.name.bucket().as_str())?
-        .decide(FileOperation {
-            method: FileMethod::Create,
-            bucket: record.name.bucket().as_str(),
-            name: record.name.name(),
-            before: before.as_ref(),
-            after: Some(&after),
-            unknown: &[],
-        })?)
+        .file_judge(caller, record.name.bucket().as_str())?;
+    let after = judge.asks_rules().then(|| {
+        let mut after = record.to_rules("");
+        // What the commit gives is nothing that a rule could be about yet.
+        for name in ["generation", "metageneration", "etag", "timeCreated", "updated"] {
+            after.remove(name);
+        }
+        after
+    });
+    let before = before.filter(|_| judge.asks_rules());
+    Ok(judge.decide(FileOperation {
+        method: FileMethod::Create,
+        bucket: record.name.bucket().as_str(),
+        name: record.name.name(),
+        before: before.map(StoredFile::to_rules).as_ref(),
+        after: after.as_ref(),
+        unknown: &[],
+    })?)
 }
 
 /// What rules see of a file before its bytes have come.

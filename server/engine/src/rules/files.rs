@@ -73,6 +73,11 @@ impl Engine {
 }
 
 impl FileJudge {
+    /// Whether rules are asked. If not, nobody looks at the metadata of an operation, and they need not be put together.
+    pub fn asks_rules(&self) -> bool {
+        self.judge.is_some()
+    }
+
     /// Judges one operation.
     ///
     /// # Errors
