@@ -9,6 +9,7 @@
 //! what to forget.
 
 mod assembly;
+mod buffers;
 mod connection;
 mod remote;
 mod spool;
@@ -16,6 +17,7 @@ mod stream;
 mod writer;
 
 pub(crate) use assembly::SentPart;
+pub(crate) use buffers::Buffer;
 pub use remote::{RemoteStore, StoreUrl};
 pub(crate) use spool::Spool;
 pub use stream::ByteStream;
@@ -36,11 +38,11 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, MultipartId, ObjectStore, ObjectStoreExt as _};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::FilesError;
 use assembly::split_noted;
+use buffers::Buffers;
 use spool::SpoolFolder;
 
 /// Bytes that are collected before they are written to a local disk: what an upload holds in memory is twice this.
@@ -80,8 +82,8 @@ struct Place {
     prefix: Path,
     /// The folder, for a store that is one.
     folder: Option<PathBuf>,
-    /// Room for what is sent, in KiB.
-    sending: Arc<Semaphore>,
+    /// Memory for what is sent over the network.
+    buffers: Buffers,
     /// Where bytes wait until there are enough to be sent.
     spools: Option<Arc<SpoolFolder>>,
     /// Keys of objects of which parts are being sent by this process.
@@ -167,7 +169,7 @@ impl Blobs {
             multiparts,
             prefix,
             folder,
-            sending: Arc::new(Semaphore::new(SENT_KIB_MAX as usize)),
+            buffers: Buffers::new(SENT_KIB_MAX),
             spools,
             live: Mutex::default(),
             checked: tokio::sync::Mutex::default(),
@@ -386,20 +388,10 @@ impl Blobs {
         if self.is_remote() { REMOTE_PARTS_AT_ONCE } else { 1 }
     }
 
-    /// Waits until there is room in memory for bytes on their way to a store on the network. To be asked for before they are
-    /// read into memory, and by nobody who has been given room already.
-    pub(crate) async fn room_to_send(
-        &self,
-        bytes: usize,
-    ) -> Result<Option<OwnedSemaphorePermit>, FilesError> {
-        if !self.is_remote() {
-            return Ok(None);
-        }
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.0.sending).acquire_many_owned(kib.min(SENT_KIB_MAX));
-        room.await
-            .map(Some)
-            .map_err(|error| FilesError::Internal(format!("parts are not sent any more: {error}")))
+    /// Waits until there is memory for this many bytes on their way to a store on the network. To be asked for before they are
+    /// read, and by nobody who has some already.
+    pub(crate) async fn buffer(&self, bytes: usize) -> Result<Buffer, FilesError> {
+        self.0.buffers.buffer(bytes).await
     }
 
     /// Where bytes may wait until there are enough to be sent.

@@ -12,6 +12,7 @@ mod fixtures;
 mod process;
 mod scenario;
 mod server;
+mod store_gate;
 mod store_server;
 
 pub use api::{Answer, Api};
@@ -19,4 +20,5 @@ pub use fixtures::{MOVIES_COUNT, movies, movies_file};
 pub use process::{Output, ServerProcess, run, run_with};
 pub use scenario::{Scenario, check};
 pub use server::TestServer;
+pub use store_gate::{Deed, StoreGate, StoreRequest};
 pub use store_server::StoreServer;

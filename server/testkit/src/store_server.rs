@@ -1,14 +1,20 @@
 //! Stores of files on the network that others have written, each in a process of its own on a free port: `moto` speaks S3,
-//! `azurite` Azure Blob Storage. (What there is of Google Cloud Storage in Python and Node.js knows nothing of the XML interface
-//! by which files are read and written there.)
+//! `azurite` Azure Blob Storage. What there is of Google Cloud Storage in Python and Node.js knows little of the XML interface
+//! by which files are read and written there: no lists, no objects in parts. But that interface was made like S3's. So `moto` is
+//! asked by a gate of ours that checks who asks as Google does, by a token that the key of a service account has signed, and gives
+//! the few headers that differ their other names.
 //!
 //! The packages come into the ignored folder `.tools/`; whoever asks for one panics if Python or Node.js is missing. What
 //! is stored stays in memory and is gone with the process.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use super::store_gate::{Deed, StoreGate, StoreRequest};
 
 const MOTO: &str = "moto[server]==5.2.1";
 const AZURITE: &str = "azurite@3.37.0";
@@ -30,14 +36,41 @@ const AZURE_CREATE: &str = "
     }).then(async (answer) => { if (answer.status !== 201) throw new Error(await answer.text()); });
 ";
 
+/// Makes a key of a service account, and the key to check what it signs.
+const GOOGLE_KEYS: &str = "
+    const { privateKey, publicKey } = require('crypto').generateKeyPairSync('rsa', { modulusLength: 2048 });
+    console.log(JSON.stringify({
+        type: 'service_account', client_email: 'test@andiron.example', private_key_id: '1',
+        private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    }));
+    console.log(JSON.stringify(publicKey.export({ type: 'spki', format: 'pem' })));
+";
+/// Checks a token: its signature, its time, and that it is for storage.
+const GOOGLE_CHECK: &str = "
+    const [publicKey, token] = process.argv.slice(1);
+    const [head, claims, signature] = token.split('.');
+    const read = (part) => JSON.parse(Buffer.from(part, 'base64url'));
+    const { iss, sub, scope, iat, exp } = read(claims), now = Date.now() / 1000;
+    const holds = require('crypto').verify('RSA-SHA256', Buffer.from(`${head}.${claims}`), JSON.parse(publicKey), Buffer.from(signature, 'base64url'))
+        && read(head).alg === 'RS256' && read(head).kid === '1'
+        && iss === 'test@andiron.example' && sub === iss && scope === 'https://www.googleapis.com/auth/cloud-platform'
+        && iat <= now + 60 && now < exp && exp <= iat + 3600;
+    process.exit(holds ? 0 : 1);
+";
+/// What `moto` takes for somebody who may do everything.
+const MOTO_CREDENTIAL: &str =
+    "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+
 /// A store on the network. Killed when it goes out of scope.
 pub struct StoreServer {
     child: Child,
     address: SocketAddr,
+    /// Where servers ask: the same, or a gate before it.
+    asked: SocketAddr,
     store: String,
     endpoint: String,
     key_id: &'static str,
-    secret: &'static str,
+    secret: String,
 }
 
 impl StoreServer {
@@ -57,10 +90,11 @@ impl StoreServer {
         let server = Self {
             child,
             address,
+            asked: address,
             store: format!("s3://{BUCKET}"),
             endpoint: format!("http://{address}"),
             key_id: "test",
-            secret: "test",
+            secret: "test".to_owned(),
         };
         let made = server.ask("PUT", &format!("/{BUCKET}"), "");
         assert!(made.starts_with("HTTP/1.1 200"), "{made}");
@@ -100,11 +134,39 @@ impl StoreServer {
         Self {
             child,
             address,
+            asked: address,
             store: format!("azure://{AZURE_ACCOUNT}/{BUCKET}"),
             endpoint: format!("http://{address}/{AZURE_ACCOUNT}"),
             key_id: "",
-            secret: AZURE_KEY,
+            secret: AZURE_KEY.to_owned(),
         }
+    }
+
+    /// One that speaks as Google Cloud Storage does, as far as files need it.
+    pub fn google() -> Self {
+        let keys = Command::new("node").args(["-e", GOOGLE_KEYS]).output();
+        let keys = keys.expect("Node.js is there").stdout;
+        let keys = String::from_utf8(keys).expect("keys are text");
+        let (account, public_key) = keys.trim().split_once('\n').expect("there are two keys");
+        let google = Google {
+            public_key: public_key.to_owned(),
+            known: Mutex::default(),
+        };
+        let mut server = Self::s3().behind(move |request| google.to_s3(request));
+        server.store = format!("gs://{BUCKET}");
+        server.key_id = "";
+        server.secret = account.to_owned();
+        server
+    }
+
+    /// Puts a gate before it: all requests of a server pass it from now on.
+    #[must_use]
+    pub fn behind(mut self, judge: impl Fn(&mut StoreRequest) -> Deed + Send + Sync + 'static) -> Self {
+        let gate = StoreGate::to(self.asked, judge);
+        let (asked, gates) = (self.asked.to_string(), gate.address().to_string());
+        self.endpoint = self.endpoint.replace(&asked, &gates);
+        self.asked = gate.address();
+        self
     }
 
     /// The setting `files.store` for it.
@@ -117,7 +179,7 @@ impl StoreServer {
         [
             ("files.store_endpoint", &self.endpoint),
             ("files.store_key_id", self.key_id),
-            ("files.store_secret", self.secret),
+            ("files.store_secret", &self.secret),
         ]
     }
 
@@ -141,6 +203,52 @@ impl StoreServer {
     pub fn kill(&mut self) {
         self.child.kill().expect("a process of our own can be killed");
         self.child.wait().expect("a process of our own can be waited for");
+    }
+}
+
+/// What makes requests to Google's store requests to one that speaks S3.
+struct Google {
+    public_key: String,
+    /// Tokens that have been checked.
+    known: Mutex<HashSet<String>>,
+}
+
+impl Google {
+    fn to_s3(&self, request: &mut StoreRequest) -> Deed {
+        let token = request
+            .header("authorization")
+            .and_then(|said| said.strip_prefix("Bearer "));
+        if !token.is_some_and(|token| self.is_good(token)) {
+            let body = "<Error><Code>AuthenticationRequired</Code></Error>";
+            return Deed::answer("401 Unauthorized", body);
+        }
+        for (name, value) in &mut request.headers {
+            match name.as_str() {
+                "authorization" => MOTO_CREDENTIAL.clone_into(value),
+                "x-goog-copy-source" => "x-amz-copy-source".clone_into(name),
+                other if other.starts_with("x-goog-") || other.starts_with("x-amz-") => {
+                    let body = format!("<Error><Code>NotTranslated</Code><Details>{name}</Details></Error>");
+                    return Deed::answer("400 Bad Request", &body);
+                }
+                _ => {}
+            }
+        }
+        Deed::Pass
+    }
+
+    fn is_good(&self, token: &str) -> bool {
+        let mut known = self.known.lock().expect("nobody panicked with the tokens");
+        if known.contains(token) {
+            return true;
+        }
+        let checked = Command::new("node")
+            .args(["-e", GOOGLE_CHECK, &self.public_key, token])
+            .status();
+        let is_good = checked.expect("Node.js is there").success();
+        if is_good {
+            known.insert(token.to_owned());
+        }
+        is_good
     }
 }
 

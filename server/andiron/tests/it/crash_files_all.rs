@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use andiron_engine::{Caller, Engine, EngineOptions, Surroundings};
-use andiron_files::{Blobs, BucketName, Files, FilesOptions, ListQuery};
+use andiron_files::{Blobs, BucketName, Files, FilesOptions, ListQuery, Usage};
 use andiron_protocol::Timestamp;
 use andiron_store_sqlite::{SqliteOptions, SqliteStore};
 use andiron_testkit::{Answer, Api, ServerProcess};
@@ -224,10 +224,9 @@ async fn a_kill_at_any_moment_leaves_files_old_or_new_and_nothing_else() {
     nothing_is_left_over(folder.path(), &known).await;
 }
 
-/// Opens the data as a server does days later, collects what is of no more use, and counts what there is.
-async fn nothing_is_left_over(folder: &Path, known: &[Known]) {
-    let data = folder.join("andiron-data");
-    let store = SqliteStore::open(&data, SqliteOptions::default()).unwrap();
+/// Opens the data as a server does days later.
+pub(crate) fn days_later(folder: &Path, blobs: Blobs) -> (Engine, Files) {
+    let store = SqliteStore::open(&folder.join("andiron-data"), SqliteOptions::default()).unwrap();
     let system = Surroundings::system();
     let now = Arc::clone(&system.now);
     let later = Surroundings {
@@ -237,11 +236,12 @@ async fn nothing_is_left_over(folder: &Path, known: &[Known]) {
         ..system
     };
     let engine = Engine::open(Arc::new(store), EngineOptions::default(), later).unwrap();
-    let blobs = Blobs::in_folder(&data.join("files")).unwrap();
-    let options = FilesOptions::default();
-    let embedded_max = options.embedded_bytes_max as u64;
-    let files = Files::new(engine.clone(), blobs, options);
-    files.collect_garbage().await.unwrap();
+    let files = Files::new(engine.clone(), blobs, FilesOptions::default());
+    (engine, files)
+}
+
+/// What the figures say of the bucket of these tests, and the sizes of the files in it.
+pub(crate) async fn usage_of(files: &Files) -> (Usage, Vec<u64>) {
     let bucket: BucketName = "crash".parse().unwrap();
     let query = ListQuery {
         prefix: String::new(),
@@ -250,16 +250,25 @@ async fn nothing_is_left_over(folder: &Path, known: &[Known]) {
         limit: 1000,
     };
     let listed = files.list(&Caller::System, &bucket, query).await.unwrap().files;
+    let sizes = listed.iter().map(|file| file.record.size).collect();
+    (files.bucket_usage(&bucket).unwrap(), sizes)
+}
+
+/// Collects what is of no more use, and counts what there is.
+async fn nothing_is_left_over(folder: &Path, known: &[Known]) {
+    let bytes = folder.join("andiron-data/files");
+    let (engine, files) = days_later(folder, Blobs::in_folder(&bytes).unwrap());
+    let embedded_max = FilesOptions::default().embedded_bytes_max as u64;
+    files.collect_garbage().await.unwrap();
+    let (usage, sizes) = usage_of(&files).await;
     let states = known.iter().flat_map(|known| known.states).flatten();
-    assert_eq!(listed.len(), states.count(), "there is what the clients know of");
-    let sizes: Vec<u64> = listed.iter().map(|file| file.record.size).collect();
-    let usage = files.bucket_usage(&bucket).unwrap();
+    assert_eq!(sizes.len(), states.count(), "there is what the clients know of");
     assert_eq!(
         (usage.files, usage.bytes),
         (sizes.len() as u64, sizes.iter().sum())
     );
     assert_eq!(usage.reserved, 0, "what was begun is expired");
-    let shards = std::fs::read_dir(data.join("files")).unwrap();
+    let shards = std::fs::read_dir(bytes).unwrap();
     let on_disk = shards
         .flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap())
         .count();

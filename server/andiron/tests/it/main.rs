@@ -26,6 +26,8 @@ mod rules_commands;
 mod serve;
 mod transfer;
 #[cfg(feature = "foreign-clients")]
+mod uploads_store;
+#[cfg(feature = "foreign-clients")]
 mod uploads_tus;
 mod walk_through;
 

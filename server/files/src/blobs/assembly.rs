@@ -4,14 +4,13 @@
 use bytes::Bytes;
 use object_store::multipart::PartId;
 use object_store::{Error, ObjectStoreExt as _, PutPayload};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::Blobs;
 use crate::FilesError;
 
-/// What Azure answers if parts are named that it has not, or has put together before.
-const NO_SUCH_PARTS: &str = "InvalidBlockList";
+/// What stores answer if parts are to be put together that they have not, or have put together before.
+const NO_SUCH_PARTS: &[&str] = &["NoSuchUpload", "InvalidBlockList"];
 
 /// A part on its way to a store; what comes of it is the store's name for it. It goes on if nobody waits for it any more.
 pub(crate) type SentPart = JoinHandle<Result<String, FilesError>>;
@@ -38,12 +37,11 @@ impl Blobs {
         id: &str,
         number: usize,
         bytes: Bytes,
-        room: Option<OwnedSemaphorePermit>,
         kept: K,
     ) -> SentPart {
         let (store, path, id) = (self.multiparts(), self.path_of(key), id.to_owned());
         tokio::spawn(async move {
-            let _held = (room, kept);
+            let _kept = kept;
             let store = store.ok_or_else(no_multiparts)?;
             let sent = store.put_part(&path, &id, number, PutPayload::from(bytes)).await;
             match sent {
@@ -74,7 +72,10 @@ impl Blobs {
         let is_unknown = match &completed {
             Ok(_) => return Ok(()),
             Err(Error::NotFound { .. }) => true,
-            Err(error) => error.to_string().contains(NO_SUCH_PARTS),
+            Err(error) => {
+                let text = error.to_string();
+                NO_SUCH_PARTS.iter().any(|code| text.contains(code))
+            }
         };
         if is_unknown {
             // Its answer was lost, if it was done before.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
+use super::Buffer;
 use crate::FilesError;
 
 /// Bytes that wait in memory.
@@ -107,35 +108,26 @@ impl Spool {
         Ok(())
     }
 
-    /// All of them, in memory. There are none afterwards.
-    pub(crate) async fn take(&mut self) -> Result<Bytes, FilesError> {
-        let mut bytes = BytesMut::new();
-        self.take_into(&mut bytes).await?;
-        Ok(bytes.freeze())
+    /// All of them, if they are in memory. There are none afterwards.
+    pub(crate) fn take_memory(&mut self) -> Option<Bytes> {
+        (self.in_file == 0).then(|| std::mem::take(&mut self.memory).freeze())
     }
 
-    /// The same, behind others.
-    pub(crate) async fn take_into(&mut self, bytes: &mut BytesMut) -> Result<(), FilesError> {
-        let memory = std::mem::take(&mut self.memory);
+    /// All of them, behind what is in a buffer. There are none afterwards.
+    pub(crate) async fn take_into(&mut self, mut buffer: Buffer) -> Result<Buffer, FilesError> {
         let in_file = std::mem::take(&mut self.in_file);
-        if bytes.is_empty() && in_file == 0 {
-            *bytes = memory;
-            return Ok(());
-        }
-        // At once: growing to it piece by piece takes twice as much.
-        bytes.reserve(in_file + memory.len());
         if let Some(file) = self.file.clone().filter(|_| in_file > 0) {
-            let mut whole = std::mem::take(bytes);
             let read = run_blocking(move || {
-                let start = whole.len();
-                whole.resize(start + in_file, 0);
-                file.read_exact_at(&mut whole[start..], 0)?;
-                Ok(whole)
+                let start = buffer.bytes.len();
+                buffer.bytes.resize(start + in_file, 0);
+                file.read_exact_at(&mut buffer.bytes[start..], 0)?;
+                Ok(buffer)
             });
-            *bytes = read.await?;
+            buffer = read.await?;
         }
-        bytes.extend_from_slice(&memory);
-        Ok(())
+        buffer.extend(&self.memory);
+        self.memory.clear();
+        Ok(buffer)
     }
 
     /// A few of them, from the beginning on; `None` at the end. `from` is how many have been read.
@@ -185,6 +177,7 @@ async fn run_blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::Buffers;
 
     #[tokio::test]
     async fn bytes_come_back_as_they_went_in_and_leave_nothing() {
@@ -208,8 +201,9 @@ mod tests {
                 read.extend_from_slice(&piece);
             }
             assert!(read == bytes, "{len}");
-            let mut taken = BytesMut::from(&b"before"[..]);
-            spool.take_into(&mut taken).await.unwrap();
+            let mut buffer = Buffers::new(1 << 10).buffer(len + 6).await.unwrap();
+            buffer.extend(b"before");
+            let taken = spool.take_into(buffer).await.unwrap().freeze();
             assert!(taken[6..] == bytes && spool.is_empty(), "{len}");
         }
         assert_eq!(

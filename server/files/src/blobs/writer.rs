@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use object_store::{MultipartId, MultipartUpload, ObjectStoreExt as _};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Blobs, LiveKey, SentPart, Spool};
 use crate::FilesError;
@@ -73,8 +72,7 @@ impl BlobWriter {
     /// Makes the bytes last, and readable under their key.
     pub(crate) async fn finish(mut self) -> Result<(), FilesError> {
         if self.begun.is_none() {
-            let _room = self.blobs.room_to_send(self.pending.len()).await?;
-            let bytes = self.pending.take().await?;
+            let bytes = self.pending().await?;
             return self.blobs.put(&self.key, bytes).await;
         }
         if !self.pending.is_empty() {
@@ -105,14 +103,24 @@ impl BlobWriter {
             self.await_part().await?;
         }
         self.begin().await?;
-        let room = self.blobs.room_to_send(self.pending.len()).await?;
-        let part = self.pending.take().await?;
+        let part = self.pending().await?;
         // For the next at once: growing to it piece by piece takes twice as much.
         self.pending.reserve(part.len());
         self.sent += part.len() as u64;
-        let sending = self.sending(part, room);
+        let sending = self.sending(part);
         self.in_flight.extend(sending);
         Ok(())
+    }
+
+    /// What is pending, in memory; there is nothing pending afterwards.
+    async fn pending(&mut self) -> Result<Bytes, FilesError> {
+        if !self.blobs.is_remote()
+            && let Some(bytes) = self.pending.take_memory()
+        {
+            return Ok(bytes);
+        }
+        let buffer = self.blobs.buffer(self.pending.len()).await?;
+        Ok(self.pending.take_into(buffer).await?.freeze())
     }
 
     async fn begin(&mut self) -> Result<(), FilesError> {
@@ -144,7 +152,7 @@ impl BlobWriter {
         Ok(())
     }
 
-    fn sending(&mut self, part: Bytes, room: Option<OwnedSemaphorePermit>) -> Option<SentPart> {
+    fn sending(&mut self, part: Bytes) -> Option<SentPart> {
         Some(match self.begun.as_deref_mut()? {
             Begun::Unnamed(upload) => {
                 let putting = upload.put_part(part.into());
@@ -157,7 +165,7 @@ impl BlobWriter {
             Begun::Named { id, sent, .. } => {
                 let number = *sent;
                 *sent += 1;
-                self.blobs.send_part(&self.key, id, number, part, room, ())
+                self.blobs.send_part(&self.key, id, number, part, ())
             }
         })
     }

@@ -11,7 +11,6 @@
 //! its end. The store's name for what was begun is in the upload's document before the first part is sent.
 
 use andiron_protocol::{Precondition, Write, WriteKind};
-use bytes::BytesMut;
 
 use super::record::{Part, PartPlace, UploadRecord};
 use super::turns::Turn;
@@ -137,7 +136,7 @@ pub(super) struct Assembling {
 impl Assembling {
     /// The state of an upload as its document has it; `None` if it is not put together in this way.
     pub(super) async fn of(files: &Files, record: &UploadRecord) -> Result<Option<Self>, FilesError> {
-        let is_so = files.blobs().is_remote() && !record.is_partial;
+        let is_so = files.blobs().is_remote() && !record.is_partial && !record.is_done;
         // Those that an earlier version has begun lie in pieces only.
         if !is_so || (record.hashes.is_none() && record.offset > 0) {
             return Ok(None);
@@ -220,20 +219,19 @@ impl Assembling {
     pub(super) async fn send(&mut self, assembly: &Assembly, turn: Turn) -> Result<(), FilesError> {
         debug_assert!(self.in_flight.is_none());
         let size = self.collected();
-        let room = self.files.blobs().room_to_send(size).await?;
-        let mut bytes = BytesMut::with_capacity(if self.pieces.is_empty() { 0 } else { size });
+        let mut buffer = self.files.blobs().buffer(size).await?;
         for piece in &self.pieces {
             let mut stream = piece.part.read(&self.files).await?;
             while let Some(more) = stream.next().await? {
-                bytes.extend_from_slice(&more);
+                buffer.extend(&more);
             }
         }
-        self.spool.take_into(&mut bytes).await?;
+        let buffer = self.spool.take_into(buffer).await?;
         let number = usize::try_from(self.start / assembly.part_bytes).unwrap_or(usize::MAX);
         let sending =
             self.files
                 .blobs()
-                .send_part(&assembly.key, &assembly.id, number, bytes.freeze(), room, turn);
+                .send_part(&assembly.key, &assembly.id, number, buffer.freeze(), turn);
         self.in_flight = Some(InFlight {
             sending,
             start: self.start,
@@ -272,8 +270,9 @@ impl Assembling {
         let size = self.spool.len();
         let start = self.start + self.pieces_bytes as u64;
         let key = record.id.part_key(&self.files.engine().generate_id());
-        let _room = self.files.blobs().room_to_send(size).await?;
-        self.files.blobs().put(&key, self.spool.take().await?).await?;
+        let buffer = self.files.blobs().buffer(size).await?;
+        let bytes = self.spool.take_into(buffer).await?.freeze();
+        self.files.blobs().put(&key, bytes).await?;
         let part = Part {
             place: PartPlace::Own(key),
             size: size as u64,

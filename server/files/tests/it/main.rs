@@ -11,6 +11,14 @@ mod support;
     unreachable_pub,
     reason = "it is a module of the kit of the tests of crates above"
 )]
+#[path = "../../../testkit/src/store_gate.rs"]
+mod store_gate;
+#[cfg(feature = "foreign-clients")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is a module of the kit of the tests of crates above"
+)]
 #[path = "../../../testkit/src/store_server.rs"]
 mod store_server;
 

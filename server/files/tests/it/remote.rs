@@ -85,6 +85,11 @@ async fn large_files_come_in_parts_on_azure() {
 }
 
 #[tokio::test]
+async fn large_files_come_in_parts_on_google_cloud_storage() {
+    large_files_come_in_parts_and_are_read_by_ranges(StoreServer::google()).await;
+}
+
+#[tokio::test]
 async fn what_is_given_up_is_forgotten_by_the_store() {
     let store = StoreServer::s3();
     let test = files(place(&store, "given-up"));

@@ -1,11 +1,14 @@
 //! Uploads in several requests into a store on the network: they are the store's own multipart uploads, and nothing of them
 //! stays behind, however they end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use andiron_files::{Checksum, ChecksumAlgorithm, FilesError, FilesOptions, ResumableUpload, UploadId};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use crate::remote::{place, unfinished};
+use crate::store_gate::Deed;
 use crate::store_server::StoreServer;
 use crate::support::{OWNER, TestFiles, name};
 
@@ -81,6 +84,11 @@ async fn requests_of_any_size_become_one_file_on_s3() {
 #[tokio::test]
 async fn requests_of_any_size_become_one_file_on_azure() {
     requests_of_any_size_become_one_file(StoreServer::azure()).await;
+}
+
+#[tokio::test]
+async fn requests_of_any_size_become_one_file_on_google_cloud_storage() {
+    requests_of_any_size_become_one_file(StoreServer::google()).await;
 }
 
 #[tokio::test]
@@ -178,4 +186,39 @@ async fn parts_without_their_checksum_are_not_taken() {
     }
     assert!(test.text("large").await == bytes);
     assert_eq!((unfinished(&store), stored(&test).await.len()), (0, 1));
+}
+
+/// The store puts the parts together and its answer is lost; who asks again finds the object and not the parts.
+async fn an_answer_that_is_lost_loses_no_file(store: StoreServer) {
+    let lost = AtomicBool::new(false);
+    let store = store.behind(move |request| {
+        let is_end = request.target.contains("comp=blocklist")
+            || (request.method == "POST" && request.target.contains("uploadId="));
+        if is_end && !lost.swap(true, Ordering::SeqCst) {
+            return Deed::pass_and_answer("503 Service Unavailable", "");
+        }
+        Deed::Pass
+    });
+    let test = files(&store, "lost-answer").await;
+    let bytes = bytes_of(PART + 1);
+    let upload = test.begin("large", bytes.len()).await;
+    let end = send(&test, &upload.id, 0, &bytes).await.unwrap();
+    assert!(end.published.is_some());
+    assert!(test.text("large").await == bytes);
+    assert_eq!(stored(&test).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_loses_no_file_on_s3() {
+    an_answer_that_is_lost_loses_no_file(StoreServer::s3()).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_loses_no_file_on_azure() {
+    an_answer_that_is_lost_loses_no_file(StoreServer::azure()).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_loses_no_file_on_google_cloud_storage() {
+    an_answer_that_is_lost_loses_no_file(StoreServer::google()).await;
 }

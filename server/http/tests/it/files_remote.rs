@@ -38,3 +38,8 @@ fn files_are_the_same_on_s3() {
 fn files_are_the_same_on_azure() {
     all_hold_on(&StoreServer::azure());
 }
+
+#[test]
+fn files_are_the_same_on_google_cloud_storage() {
+    all_hold_on(&StoreServer::google());
+}

@@ -13,6 +13,14 @@ mod smtp;
     unreachable_pub,
     reason = "it is a module of the kit of the tests above, which has no need of this crate alone"
 )]
+#[path = "../../../testkit/src/store_gate.rs"]
+mod store_gate;
+#[cfg(feature = "foreign-clients")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is a module of the kit of the tests above, which has no need of this crate alone"
+)]
 #[path = "../../../testkit/src/store_server.rs"]
 mod store_server;
 
