@@ -173,6 +173,15 @@ impl From<object_store::Error> for FilesError {
             // Bytes that a document names are there, unless somebody else took them away.
             object_store::Error::NotFound { .. } => Self::Internal(format!("bytes are missing: {text}")),
             _ if FULL_CODES.iter().any(|code| text.contains(code)) => Self::StorageFull,
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                Self::Storage(format!(
+                    "the store does not let the server do this; check `files.store_key_id` and \
+                     `ANDIRON_FILES_STORE_SECRET`, and what these may do: {text}"
+                ))
+            }
+            _ if GONE_CODES.iter().any(|code| text.contains(code)) => Self::Storage(format!(
+                "the bucket or container that `files.store` names is not there: {text}"
+            )),
             _ => Self::Storage(text),
         }
     }
@@ -181,6 +190,13 @@ impl From<object_store::Error> for FilesError {
 /// What stores on the network answer if they take no more. S3 itself has no limit, and so no code of its own.
 const FULL_CODES: &[&str] = &[
     "507 Insufficient Storage",
+/// What stores on the network answer if there is no place for any object.
+const GONE_CODES: &[&str] = &[
+    "<Code>NoSuchBucket</Code>",
+    "<Code>ContainerNotFound</Code>",
+    "<Code>ContainerBeingDeleted</Code>",
+];
+
     "<Code>QuotaExceeded</Code>",
     "<Code>XMinioAdminBucketQuotaExceeded</Code>",
     "<Code>XMinioStorageFull</Code>",

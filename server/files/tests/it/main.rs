@@ -26,4 +26,6 @@ mod faults;
 #[cfg(feature = "foreign-clients")]
 mod remote;
 #[cfg(feature = "foreign-clients")]
+mod remote_faults;
+#[cfg(feature = "foreign-clients")]
 mod remote_uploads;
