@@ -19,7 +19,7 @@ mod sign_in;
 mod sign_up;
 
 pub use admin::{AccountChange, AccountList, NewAccount};
-pub(crate) use email_change::EmailChange;
+pub(crate) use email_change::{EmailChange, undo_subject};
 pub use oauth::{OauthAnswer, OauthProof, OauthStart};
 pub use passkey::{AddedPasskey, PasskeyView};
 pub use passkey_sign_in::PasskeyUse;

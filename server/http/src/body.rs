@@ -46,6 +46,10 @@ pub(crate) async fn read_typed<T: DeserializeOwned>(
     options: &HttpOptions,
 ) -> Result<T, ApiError> {
     let json = read_json(headers, body, bytes_max, options).await?;
+    // serde would take a list for the fields in their order, which nobody documents.
+    if json.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::invalid("the body is an object, not a list"));
+    }
     Ok(from_json(&json)?)
 }
 
@@ -79,6 +83,12 @@ fn check_is(headers: &HeaderMap, content_type: &str) -> Result<(), ApiError> {
         return Err(unsupported(
             "bodies are taken uncompressed only",
             "Content-Encoding",
+        ));
+    }
+    if headers.get_all(CONTENT_TYPE).iter().count() > 1 {
+        return Err(unsupported(
+            "there is more than one `Content-Type` header",
+            "Content-Type",
         ));
     }
     let is_such = headers.get(CONTENT_TYPE).is_none_or(|value| {

@@ -134,6 +134,8 @@ pub(crate) fn check_intent(app: &AppRef, request: &Request) -> Result<(), ApiErr
 /// Refuses what does not come from a page of this server or of a configured origin.
 fn check_origin(app: &AppRef, headers: &HeaderMap) -> Result<(), ApiError> {
     let is_allowed = match headers.get(ORIGIN) {
+        // No browser sends two.
+        Some(_) if headers.get_all(ORIGIN).iter().count() > 1 => false,
         Some(_) => {
             cors::is_own(headers) || cors::allowed_origin(&app.options.cors_origins, headers).is_some()
         }

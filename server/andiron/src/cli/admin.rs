@@ -85,6 +85,8 @@ struct Accounts {
 #[derive(Deserialize)]
 struct Account {
     uid: String,
+    /// In the form that the server keeps.
+    email: Option<String>,
 }
 
 pub(crate) async fn admin(action: AdminAction) -> Result<(), AndironError> {
@@ -128,8 +130,9 @@ async fn perform(action: &AdminAction, password: &str, client: &mut Client) -> R
                 .json(Method::POST, ACCOUNTS, Some(Bytes::from(body.to_string())))
                 .await?;
             output::note(&format!(
-                "made the {} `{email}` ({})",
+                "made the {} `{}` ({})",
                 role.as_str(),
+                made.account.email.as_deref().unwrap_or(email),
                 made.account.uid
             ));
         }

@@ -349,14 +349,16 @@ impl Accounts {
     /// Ends all sessions of an account.
     ///
     /// # Errors
-    /// If there is no such account, or the engine cannot write.
+    /// If there is no such account, it administers and the caller is no owner, or the engine cannot write.
     pub async fn sign_out_account(
         &self,
         caller: &Caller,
         uid: &str,
         client: &ClientInfo,
     ) -> Result<(), AuthError> {
-        self.must_find(uid)?;
+        if self.account(uid)?.admin_role().is_some() {
+            Self::check_owner(caller)?;
+        }
         let sessions = self.session_records(uid).await?;
         let mut batch = Batch::default();
         self.end_sessions(&sessions, None, &mut batch);

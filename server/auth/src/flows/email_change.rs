@@ -269,8 +269,15 @@ impl Accounts {
     }
 }
 
+impl AccountRecord {
+    /// The addresses of before whose owners can take a change back.
+    pub(crate) fn undoable_addresses(&self) -> impl Iterator<Item = &str> {
+        self.email_changes.iter().map(|change| change.from.as_str())
+    }
+}
+
 /// Whose code takes a change back: each address of before has its own, so that a later change replaces none.
-fn undo_subject(uid: &str, old: &str) -> String {
+pub(crate) fn undo_subject(uid: &str, old: &str) -> String {
     format!("{uid} {old}")
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use andiron_engine::{Caller, User};
 use serde_json::json;
 
-use crate::account::{Account, stored_email_path};
+use crate::account::{Account, AccountRecord, stored_email_path};
 use crate::accounts::CONFLICTS_MAX;
 use crate::audit::{AuditQuery, Event};
+use crate::codes::CodeKind;
+use crate::flows::undo_subject;
 use crate::records::Batch;
 use crate::session::auth_time;
 use crate::token::after;
@@ -88,6 +90,25 @@ impl Accounts {
         ))
     }
 
+    /// Removes, within a change, all codes that mails of an account have brought or will bring.
+    fn drop_codes_of(&self, uid: &str, record: &AccountRecord, batch: &mut Batch) -> Result<(), AuthError> {
+        for kind in [
+            CodeKind::VerifyEmail,
+            CodeKind::ResetPassword,
+            CodeKind::ChangeEmail,
+        ] {
+            self.drop_code(kind, uid, batch)?;
+        }
+        for email in record.email.iter() {
+            self.drop_code(CodeKind::SignInLink, email, batch)?;
+            self.drop_code(CodeKind::SignInDigits, email, batch)?;
+        }
+        for email in record.undoable_addresses() {
+            self.drop_code(CodeKind::UndoEmailChange, &undo_subject(uid, email), batch)?;
+        }
+        Ok(())
+    }
+
     /// Deletes an account with all that belongs to it. What the audit log says of it stays.
     pub(crate) async fn delete(
         &self,
@@ -104,6 +125,7 @@ impl Accounts {
             if let Some(email) = &account.data.email {
                 batch.delete(stored_email_path(email)?);
             }
+            self.drop_codes_of(uid, &account.data, &mut batch)?;
             Self::drop_identities(&account.data, &mut batch)?;
             let mut record = account.data.clone();
             Self::drop_passkeys(&mut record, &mut batch, |_| true)?;

@@ -91,6 +91,13 @@ fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
+/// Whether it can be the challenge of any secret.
+fn is_challenge(text: &str) -> bool {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .is_ok_and(|digest| digest.len() == 32)
+}
+
 impl Accounts {
     /// Where a provider sends browsers back to.
     fn oauth_callback(&self, provider: &str) -> String {
@@ -109,7 +116,7 @@ impl Accounts {
     /// settings'; `app_challenge` binds the end to the app that began.
     ///
     /// # Errors
-    /// If there is no such provider, the settings do not name `redirect`, or the provider cannot be reached.
+    /// If there is no such provider, the settings do not name `redirect`, the challenge is none, or the provider cannot be reached.
     pub async fn start_oauth(
         &self,
         provider: &str,
@@ -126,6 +133,12 @@ impl Accounts {
             return Err(AuthError::input(
                 "redirect",
                 "this is none of the URLs in `auth.redirects`",
+            ));
+        }
+        if app_challenge.is_some_and(|challenge| !is_challenge(challenge)) {
+            return Err(AuthError::input(
+                "challenge",
+                "`challenge` is the base64url of a SHA-256, without padding: 43 characters",
             ));
         }
         let verifier = secret::random::<32>(self.engine());

@@ -13,7 +13,7 @@ impl Accounts {
     /// none must have signed in a short time ago.
     ///
     /// # Errors
-    /// [`AuthError::SignInFailed`] if the current password is another; if the new one is not good enough, or the account
+    /// [`AuthError::SignInFailed`] if the current password is another; if somebody else acts as the account; if the new one is not good enough, or the account
     /// has no address that a password could go with.
     pub async fn change_password(
         &self,
@@ -22,6 +22,7 @@ impl Accounts {
         new: &Password,
         client: &ClientInfo,
     ) -> Result<(), AuthError> {
+        Self::check_acts_for_itself(user)?;
         let record = self.must_find(&user.uid)?;
         let account = Account::of(&record);
         let Some(email) = account.email() else {

@@ -163,6 +163,7 @@ async fn roles_say_what_an_administrator_may() {
     let (get, post, put, patch, delete) = ("GET", "POST", "PUT", "PATCH", "DELETE");
     let account = format!("/api/v1/admin/accounts/{}", person.uid);
     let owners = format!("/api/v1/admin/accounts/{}", owner.uid);
+    let aside = with_roles(&server, "aside@example.org", &["viewer"]).await;
     let query = json!({"from": "posts"});
     // What, then who may: owner, editor, viewer, anybody else.
     let table = [
@@ -234,6 +235,12 @@ async fn roles_say_what_an_administrator_may() {
             patch,
             &owners,
             json!({"password": "a password of somebody else"}),
+            [true, false, false, false],
+        ),
+        (
+            post,
+            &format!("/api/v1/admin/accounts/{}/sign-out", aside.uid),
+            json!({}),
             [true, false, false, false],
         ),
     ];
@@ -332,6 +339,13 @@ async fn acting_as_somebody_is_marked_everywhere() {
         .iter()
         .find(|session| session["id"] == acting.session.as_str());
     assert_eq!(marked.unwrap()["impersonator"], format!("user:{}", owner.uid));
+    let change = json!({"current": PASSWORD, "new": "another long password"});
+    let refused = acting.post(&server, "password/change", &change).await;
+    assert_eq!(
+        refused.code(),
+        "permission-denied",
+        "credentials are the account's own to change"
+    );
     assert_eq!(events(&server, &ada.uid).await, ["sign-up", "impersonated"]);
     let enrol = acting.post(&server, "mfa/totp/enrol", &json!({})).await;
     assert_eq!(

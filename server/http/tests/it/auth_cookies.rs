@@ -171,7 +171,7 @@ async fn a_request_that_no_page_of_the_app_has_made_changes_nothing() {
     Person::sign_up(&server, "eve@example.org").await;
     let ada = Jar::sign_in(&server, "ada@example.org").await;
     let eve = Jar::sign_in(&server, "eve@example.org").await;
-    let forged: [(&str, Forgery); 12] = [
+    let forged: [(&str, Forgery); 13] = [
         ("nothing but the cookie", |request, _, _| request),
         ("no token", |request, _, _| request.header("origin", APP)),
         ("an empty token", |request, _, _| {
@@ -188,6 +188,12 @@ async fn a_request_that_no_page_of_the_app_has_made_changes_nothing() {
         }),
         ("a foreign origin", |request, ada, _| {
             request
+                .header("origin", "https://evil.example")
+                .header("x-csrf-token", &ada.csrf)
+        }),
+        ("two origins", |request, ada, _| {
+            request
+                .header("origin", APP)
                 .header("origin", "https://evil.example")
                 .header("x-csrf-token", &ada.csrf)
         }),

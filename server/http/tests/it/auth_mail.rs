@@ -466,3 +466,28 @@ async fn a_mailed_invitation_confirms_the_address_and_is_told_to_nobody_else() {
     let ada = Person::of(&post(&server, "sign-up", &body).await);
     assert!(is_verified(&server, &ada).await);
 }
+
+#[tokio::test]
+async fn nothing_that_was_mailed_outlives_the_account() {
+    let (mails, server) = started().await;
+    let ada = signed_up(&mails, &server, "ada@example.org").await;
+    let reset = reset_code(&mails, &server, "ada@example.org").await;
+    let number = mails.count();
+    post(&server, "link", &json!({"email": "ada@example.org"})).await;
+    let link = json!({"code": mails.mail(number).await.code()});
+    let deleted = ada.by(Request::new("DELETE", "/api/v1/auth/me"));
+    assert_eq!(server.send_as_it_is(deleted).await.status, 204);
+    let verification = json!({"code": mails.mail(0).await.code()});
+    for _ in 0..2 {
+        assert_eq!(confirm_reset(&server, &reset, NEW_PASSWORD).await, 400);
+        assert_eq!(post(&server, "email/confirm", &verification).await.status, 400);
+        assert_eq!(post(&server, "link/confirm", &link).await.status, 400);
+        // Nor is it good for another account of the same address.
+        signed_up(&mails, &server, "ada@example.org").await;
+        let accounts = admin(&server, "GET", "accounts?email=ada@example.org", &Value::Null)
+            .await
+            .json();
+        let path = format!("accounts/{}", accounts["accounts"][0]["uid"].as_str().unwrap());
+        admin(&server, "DELETE", &path, &Value::Null).await;
+    }
+}

@@ -198,6 +198,16 @@ async fn a_flow_leads_back_to_the_urls_of_the_settings_alone() {
             "{redirect}"
         );
     }
+    let long = "x".repeat(10_000);
+    for challenge in ["", "short", "not/base64url+not/base64url+not/base64url+x", &long] {
+        let target = format!("/api/v1/auth/oauth/mine/start?redirect={REDIRECT}&challenge={challenge}");
+        let answer = server.send_as_it_is(Request::get(&target)).await;
+        assert_eq!(
+            (answer.code().as_str(), answer.header("location")),
+            ("invalid-argument", ""),
+            "{challenge:.20}"
+        );
+    }
     let target = format!("/api/v1/auth/oauth/nobody/start?redirect={REDIRECT}");
     assert_eq!(server.send_as_it_is(Request::get(&target)).await.status, 404);
 }

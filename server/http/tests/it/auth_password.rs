@@ -376,3 +376,21 @@ async fn accounts_are_imported_with_hashes_of_other_programs_that_their_first_si
         "passwordHash"
     );
 }
+
+#[tokio::test]
+async fn a_body_is_an_object_of_one_type_and_nothing_that_passes_for_it() {
+    let server = Server::start().await;
+    Person::sign_up(&server, "ada@example.org").await;
+    let list = json!(["ada@example.org", PASSWORD]);
+    assert_eq!(post(&server, "sign-in", &list).await.code(), "invalid-argument");
+    assert_eq!(
+        post(&server, "anonymous", &json!([])).await.code(),
+        "invalid-argument"
+    );
+    let body = json!({"email": "ada@example.org", "password": PASSWORD});
+    let request = Request::new("POST", "/api/v1/auth/sign-in").json(&body);
+    let twice = server
+        .send_as_it_is(request.header("content-type", "text/plain"))
+        .await;
+    assert_eq!(twice.status, 415);
+}
