@@ -97,7 +97,11 @@ fn ascii_domain(domain: &str) -> Option<String> {
     }
     let (deny, hyphens) = (AsciiDenyList::STD3, Hyphens::CheckFirstLast);
     let mapped = Uts46::new().to_ascii(domain.as_bytes(), deny, hyphens, DnsLength::Verify);
-    mapped.ok().map(std::borrow::Cow::into_owned)
+    let domain = mapped.ok().map(std::borrow::Cow::into_owned)?;
+    // An address of a machine is no domain.
+    let last = domain.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_number).then_some(domain)
 }
 
 #[cfg(test)]
@@ -197,6 +201,9 @@ mod tests {
             "ad\u{212a}@example.org",
             "<ada@example.org>",
             "ada@[127.0.0.1]",
+            "ada@127.0.0.1",
+            "ada@１２７.0.0.1",
+            "ada@example.1",
         ] {
             assert!(EmailAddress::parse(text).is_err(), "{text:?}");
         }
