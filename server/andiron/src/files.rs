@@ -10,7 +10,7 @@ use crate::AndironError;
 use crate::config::Settings;
 
 /// The folder of the bytes of files, in the data folder.
-const FILES_FOLDER: &str = "files";
+pub(crate) const FILES_FOLDER: &str = "files";
 /// The folder of what waits to be sent to a store on the network, in the data folder.
 const SPOOLS_FOLDER: &str = "spool";
 /// How often bytes of files that are of no more use are collected.

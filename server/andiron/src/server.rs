@@ -241,7 +241,7 @@ impl Server {
                 maintain(&accounts, &keys, stopped).await;
                 Ok(())
             });
-            let stopped = self.stopped();
+            let (files, stopped) = (files.clone(), self.stopped());
             self.tasks.spawn(async move {
                 files::collect_garbage(&files, stopped).await;
                 Ok(())
@@ -249,6 +249,7 @@ impl Server {
         }
         let api = LocalApi {
             engine: self.engine.clone(),
+            files,
             address: self.address,
         };
         match self.bind_local(reach) {

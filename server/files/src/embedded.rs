@@ -6,7 +6,7 @@
 
 use andiron_engine::Caller;
 use andiron_protocol::{
-    CollectionPath, DocumentPath, Map, Precondition, Value, Write, WriteKind, data_from_json,
+    CollectionPath, DocumentPath, Map, Precondition, Value, Version, Write, WriteKind, data_from_json,
 };
 use bytes::Bytes;
 
@@ -25,6 +25,19 @@ pub(crate) fn embedded_key(id: &str) -> String {
 /// Whether the bytes of a key lie in a document.
 pub(crate) fn is_embedded(key: &str) -> bool {
     key.starts_with(PREFIX)
+}
+
+/// Stands between a key of bytes in a document and the version at which they were there.
+const PAST: char = '@';
+
+/// The key under which bytes are read as they were at a version.
+pub(crate) fn past_key(key: &str, version: Version) -> String {
+    if is_embedded(key) {
+        format!("{key}{PAST}{version}")
+    } else {
+        // Bytes outside documents are kept under their keys for as long as the past is.
+        key.to_owned()
+    }
 }
 
 /// The write that puts bytes under a key.
@@ -46,9 +59,17 @@ fn path_of(key: &str) -> Result<DocumentPath, FilesError> {
 impl Files {
     /// The bytes of a key that is in a document.
     pub(crate) fn embedded(&self, key: &str) -> Result<Bytes, FilesError> {
+        let (key, version) = match key.split_once(PAST) {
+            Some((key, version)) => (key, Some(version.parse::<Version>()?)),
+            None => (key, None),
+        };
         let path = path_of(key)?;
         let damaged = || FilesError::Internal(format!("the bytes `{path}` cannot be read"));
-        let document = self.engine().get(&Caller::System, &path)?.ok_or_else(damaged)?;
+        let document = match version {
+            None => self.engine().get(&Caller::System, &path)?,
+            Some(version) => self.engine().get_at(&Caller::System, &path, version)?,
+        }
+        .ok_or_else(damaged)?;
         let mut map = data_from_json(document.data.as_bytes()).map_err(|_| damaged())?;
         match map.remove("bytes") {
             Some(Value::Bytes(bytes)) => Ok(bytes.into()),

@@ -60,6 +60,9 @@ pub enum FilesError {
     /// A signed link does not hold, or not for this.
     #[error("the link does not hold for this, or not any more")]
     LinkInvalid,
+    /// The version is yet to come, or the file as it was then is not kept any more.
+    #[error("{0}")]
+    OutOfRange(String),
     /// There are no variants of it.
     #[error(
         "it is no image of which variants can be made: those are JPEG, PNG, GIF and WebP, whole and as they should be"
@@ -170,9 +173,6 @@ impl From<object_store::Error> for FilesError {
         }
         let text = error.to_string();
         match error {
-            // Bytes that a document names are there, unless somebody else took them away.
-            object_store::Error::NotFound { .. } => Self::Internal(format!("bytes are missing: {text}")),
-            _ if FULL_CODES.iter().any(|code| text.contains(code)) => Self::StorageFull,
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::Storage(format!(
                     "the store does not let the server do this; check `files.store_key_id` and \
@@ -182,14 +182,14 @@ impl From<object_store::Error> for FilesError {
             _ if GONE_CODES.iter().any(|code| text.contains(code)) => Self::Storage(format!(
                 "the bucket or container that `files.store` names is not there: {text}"
             )),
+            // Bytes that a document names are there, unless somebody else took them away.
+            object_store::Error::NotFound { .. } => Self::Internal(format!("bytes are missing: {text}")),
+            _ if FULL_CODES.iter().any(|code| text.contains(code)) => Self::StorageFull,
             _ => Self::Storage(text),
         }
     }
 }
 
-/// What stores on the network answer if they take no more. S3 itself has no limit, and so no code of its own.
-const FULL_CODES: &[&str] = &[
-    "507 Insufficient Storage",
 /// What stores on the network answer if there is no place for any object.
 const GONE_CODES: &[&str] = &[
     "<Code>NoSuchBucket</Code>",
@@ -197,6 +197,9 @@ const GONE_CODES: &[&str] = &[
     "<Code>ContainerBeingDeleted</Code>",
 ];
 
+/// What stores on the network answer if they take no more. S3 itself has no limit, and so no code of its own.
+const FULL_CODES: &[&str] = &[
+    "507 Insufficient Storage",
     "<Code>QuotaExceeded</Code>",
     "<Code>XMinioAdminBucketQuotaExceeded</Code>",
     "<Code>XMinioStorageFull</Code>",

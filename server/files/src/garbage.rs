@@ -105,4 +105,4 @@ impl Files {
 }
 
 /// Characters of a generated key.
-const KEY_CHARS: usize = 26;
+pub(crate) const KEY_CHARS: usize = 26;

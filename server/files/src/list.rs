@@ -129,7 +129,7 @@ impl Files {
         Ok(listing)
     }
 
-    async fn read_from(&self, bucket: &BucketName, place: &Place) -> Result<Vec<StoredDocument>, FilesError> {
+    pub(crate) async fn read_from(&self, bucket: &BucketName, place: &Place) -> Result<Vec<StoredDocument>, FilesError> {
         let filter = match place {
             Place::From(id) if id.is_empty() => None,
             Place::From(id) => Some((Operator::GreaterOrEqual, id.clone())),
@@ -154,13 +154,13 @@ impl Files {
 }
 
 /// Where reading goes on, by ids of documents.
-enum Place {
+pub(crate) enum Place {
     From(String),
     After(String),
     AfterFolder(String),
 }
 
-fn stored_file(bucket: &BucketName, document: &StoredDocument) -> Result<StoredFile, FilesError> {
+pub(crate) fn stored_file(bucket: &BucketName, document: &StoredDocument) -> Result<StoredFile, FilesError> {
     let damaged = |error: InputError| {
         FilesError::Internal(format!(
             "the document `{}` cannot be read: {error}",

@@ -284,6 +284,7 @@ impl From<FilesError> for ApiError {
                 Self::invalid(detail).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
             FilesError::BucketDeclared(_) => Self::new(ErrorCode::FailedPrecondition, detail),
+            FilesError::OutOfRange(_) => Self::new(ErrorCode::OutOfRange, detail).in_field("version"),
             FilesError::LinkInvalid => Self::new(ErrorCode::PermissionDenied, detail),
             FilesError::NoImage => Self::new(ErrorCode::FailedPrecondition, detail)
                 .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),

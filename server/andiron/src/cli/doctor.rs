@@ -32,6 +32,17 @@ impl Findings {
         self.problems += 1;
         let _ = writeln!(self.text, "PROBLEM  {text}");
     }
+
+    fn tell(self) -> Result<(), AndironError> {
+        output::print(&self.text)?;
+        if self.problems > 0 {
+            return Err(AndironError::Incomplete(format!(
+                "{} found; docs/operations.md says what to do about each kind",
+                counted(self.problems, "problem")
+            )));
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn doctor(folder: FolderArguments) -> Result<(), AndironError> {
@@ -51,14 +62,15 @@ pub(crate) async fn doctor(folder: FolderArguments) -> Result<(), AndironError> 
         // A store that cannot be opened is what a doctor is for.
         Err(error) => findings.bad(&error.to_string()),
     }
-    output::print(&findings.text)?;
-    if findings.problems > 0 {
-        return Err(AndironError::Incomplete(format!(
-            "{} found; docs/operations.md says what to do about each kind",
-            counted(findings.problems, "problem")
-        )));
-    }
-    Ok(())
+    findings.tell()
+}
+
+/// Examines what has just been restored, and says so.
+pub(crate) async fn examine_restored(project: &Project) -> Result<(), AndironError> {
+    let mut findings = Findings::default();
+    findings.good(&format!("restored into `{}`", project.data_folder().display()));
+    examine_data(project, &mut findings).await?;
+    findings.tell()
 }
 
 fn examine_folder(data: &Path, findings: &mut Findings) {
@@ -125,6 +137,19 @@ async fn examine_data(project: &Project, findings: &mut Findings) -> Result<(), 
             "every page, document, index entry and change was read and agrees ({} KiB, {})",
             grouped(examination.size_bytes >> 10),
             counted(examination.changes, "change")
+        ));
+    }
+    if examination.files > 0 {
+        findings.good(&format!(
+            "the bytes of {} were read and are those that were published ({} KiB)",
+            counted(examination.files, "file"),
+            grouped(examination.file_bytes >> 10)
+        ));
+    }
+    if examination.orphans > 0 {
+        findings.good(&format!(
+            "{} of uploads that broke off, or are under way: what is of no use goes by itself within two days",
+            counted(examination.orphans, "blob")
         ));
     }
     for problem in &examination.problems {

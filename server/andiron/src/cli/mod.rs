@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod backup;
 mod config;
 mod connection;
 mod doctor;
@@ -54,6 +55,10 @@ enum Command {
     Import(import::ImportArguments),
     /// Write documents to standard output, one a line
     Export(export::ExportArguments),
+    /// Copy everything as it is at one moment, while the server runs
+    Backup(backup::BackupArguments),
+    /// Bring back what a backup has, into a project without data
+    Restore(backup::RestoreArguments),
     /// Make, list and revoke service keys
     Key {
         #[command(subcommand)]
@@ -210,6 +215,8 @@ fn perform(command: Command) -> Result<(), AndironError> {
         Command::Init { dir } => init::init(&dir),
         Command::Import(arguments) => on_runtime(import::import(arguments)),
         Command::Export(arguments) => on_runtime(export::export(arguments)),
+        Command::Backup(arguments) => on_runtime(backup::backup(arguments)),
+        Command::Restore(arguments) => on_runtime(backup::restore(arguments)),
         Command::Key { action } => on_runtime(key::key(action)),
         Command::Admin { action } => on_runtime(admin::admin(action)),
         Command::Auth { action } => on_runtime(auth::auth(action)),

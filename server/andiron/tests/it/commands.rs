@@ -13,6 +13,8 @@ fn every_command_explains_itself() {
         "init",
         "import",
         "export",
+        "backup",
+        "restore",
         "key",
         "key create",
         "key list",

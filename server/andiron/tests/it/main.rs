@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod accounts;
 mod admin;
+mod backup;
 mod commands;
 mod crash;
 mod crash_files;

@@ -68,6 +68,7 @@ mod files_buckets;
 mod files_host;
 mod files_links;
 mod files_list;
+mod files_past;
 mod files_place;
 mod files_read;
 #[cfg(feature = "foreign-clients")]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use andiron_files::{ByteStream, Files, FilesError, LinkMethod, StoredFile, Variant};
-use andiron_protocol::ErrorCode;
+use andiron_protocol::{ErrorCode, Version};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -30,8 +30,8 @@ use crate::parameters::Parameters;
 use crate::problem::ApiError;
 
 /// What may stand in the URL.
-const PARAMETERS: [&str; 8] = [
-    "metadata", "link", "variant", "width", "height", "fit", "format", "quality",
+const PARAMETERS: [&str; 9] = [
+    "metadata", "version", "link", "variant", "width", "height", "fit", "format", "quality",
 ];
 /// Pieces of a file on their way to the client.
 const PIECES_MAX: usize = 2;
@@ -58,6 +58,7 @@ const BOUNDARY_BYTES: usize = 16;
         ("bucket" = String, Path, description = "The bucket", example = "main"),
         ("name" = String, Path, description = "The file's name, each segment percent-encoded", example = "photos/cat.png"),
         ("metadata" = Option<bool>, Query, description = "Answer with the metadata in the place of the bytes", nullable = false),
+        ("version" = Option<String>, Query, description = "The file as it was right after the last commit at or before this version, within the history that is kept; it must be readable to the caller as it was and as it is now, by the rules or as an administrator", nullable = false),
         ("link" = Option<String>, Query, description = "The token of a link to read, which no credentials go with", nullable = false),
         ("variant" = Option<String>, Query, description = "The name of a preset: the image made smaller, cut or in another format", nullable = false),
         ("width" = Option<u32>, Query, description = "A variant of an image, this wide at most", nullable = false),
@@ -96,12 +97,18 @@ pub(crate) async fn read(
     };
     let file = match &link {
         Some(link) => app.files.get_by_link(link)?,
-        None => app.files.get(&caller, &name)?,
+        None => match parameters.parsed::<Version>("version")? {
+            None => app.files.get(&caller, &name)?,
+            Some(version) => app.files.get_at(&caller, &name, version)?,
+        },
     };
     let Some(mut file) = file else {
         return Err(not_found(&name));
     };
     let variant = wanted_variant(&app, &parameters)?;
+    if parameters.get("version").is_some() && (link.is_some() || variant.is_some()) {
+        return Err(ApiError::invalid("links and variants are of the file as it is").in_field("version"));
+    }
     match &variant {
         Some(variant) => app.files.check_variant(&file, variant, link.as_ref())?,
         // Who was given a variant was not given the image, nor what is known of it.
