@@ -40,7 +40,8 @@ use crate::usage::{Accounting, Reservation};
 use crate::{Files, FilesError, Published, UploadRequest};
 use record::UploadRecord;
 
-/// Bytes of one part. What a crash of the server can take of an upload is less than this.
+/// Bytes of one part. What a crash of the server can take of an upload is less than this, and less than two of the parts that
+/// a store on the network takes.
 pub const PART_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Parts of one upload: more than the largest file needs that comes in pieces of a sensible size.
 pub const PARTS_MAX: u64 = 20_000;

@@ -48,11 +48,11 @@ enum Way {
 /// How a file comes of what is there.
 enum Ending {
     /// By reading these parts back.
-    OfParts(Vec<Part>, Given),
+    ReadBack(Vec<Part>, Given),
     /// By the store, once it has been sent what has come last.
-    OfAssembled,
+    Assembled,
     /// By the store, which has everything.
-    OfWhole,
+    Whole,
 }
 
 /// A part that is being written.
@@ -167,7 +167,7 @@ impl Continuation {
             return self.keep().await;
         }
         if let Way::Assembling(_) = self.way {
-            return self.end_by(Ending::OfAssembled).await;
+            return self.end_by(Ending::Assembled).await;
         }
         let parts = self.files.parts_of(&self.record.id).await?;
         self.finish_of(parts, Given::default()).await
@@ -198,21 +198,21 @@ impl Continuation {
     ) -> Result<Progress, FilesError> {
         self.end_part().await?;
         parts.extend(self.waiting.iter().map(Waiting::part).cloned());
-        self.end_by(Ending::OfParts(parts, given)).await
+        self.end_by(Ending::ReadBack(parts, given)).await
     }
 
     /// Publishes the file of which the store has everything.
     pub(super) async fn finish_whole(self) -> Result<Progress, FilesError> {
-        self.end_by(Ending::OfWhole).await
+        self.end_by(Ending::Whole).await
     }
 
     /// Ends the upload if the file can be published in this way. It goes on if nobody waits for it any more.
     async fn end_by(mut self, ending: Ending) -> Result<Progress, FilesError> {
         let ending = tokio::spawn(async move {
             let published = match ending {
-                Ending::OfParts(parts, given) => self.publish(parts, given).await,
-                Ending::OfAssembled => self.publish_assembled().await,
-                Ending::OfWhole => self.publish_whole().await,
+                Ending::ReadBack(parts, given) => self.publish(parts, given).await,
+                Ending::Assembled => self.publish_assembled().await,
+                Ending::Whole => self.publish_whole().await,
             };
             match published {
                 Ok(published) => {
