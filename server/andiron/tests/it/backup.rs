@@ -59,7 +59,7 @@ async fn write(api: Api, writer: usize, begun: Arc<tokio::sync::Barrier>, is_ove
             put(&api, &format!("{writer}/{name}"), bytes_of(writer, round, size)).await;
         }
         let passing = format!("{writer}/passing");
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             put(&api, &passing, bytes_of(writer, round, 50_000)).await;
         } else if round > 1 {
             delete(&api, &passing).await;
@@ -138,7 +138,7 @@ async fn a_backup_made_while_files_come_and_go_brings_back_one_moment_byte_for_b
         if let Some(bytes) = read(&api, &format!("{writer}/passing")).await {
             let passing = round_of(writer, 50_000, &bytes);
             assert!(
-                (large - 1..=large).contains(&passing) && passing % 2 == 0,
+                (large - 1..=large).contains(&passing) && passing.is_multiple_of(2),
                 "{passing} and {large}"
             );
         }

@@ -254,6 +254,8 @@ pub(crate) struct BucketUsage {
     files: u64,
     /// Their bytes.
     bytes: u64,
+    /// Bytes that unfinished uploads have said to bring, and that are kept free for them.
+    reserved: u64,
 }
 
 /// Buckets.

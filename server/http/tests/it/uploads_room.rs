@@ -19,6 +19,13 @@ async fn begin(server: &Server, request: Request) -> (u16, String) {
     (created.status.as_u16(), url)
 }
 
+/// Bytes of the bucket `main` that are kept free for uploads under way.
+async fn reserved(server: &Server) -> u64 {
+    let buckets = server.send(Request::get("/api/v1/admin/buckets")).await.json();
+    let main = buckets["buckets"].as_array().unwrap().iter().find(|bucket| bucket["name"] == "main");
+    main.unwrap()["usage"]["reserved"].as_u64().unwrap()
+}
+
 async fn limited(settings: Value) -> Server {
     let server = Server::start().await;
     say(&server, "main", settings).await;
@@ -38,7 +45,9 @@ async fn what_is_declared_is_taken_until_the_upload_ends_one_way_or_another() {
         (1, 40),
         "what is not there is not counted as a file"
     );
+    assert_eq!(reserved(&server).await, 60, "but said to come");
     assert_eq!(server.send(tus("DELETE", &first)).await.status, 204);
+    assert_eq!(reserved(&server).await, 0);
     let (status, second) = begin(&server, creation("b", 60)).await;
     assert_eq!(status, 201, "a terminated upload gives its room back");
     assert_eq!(server.send(patch(&second, 0, vec![b'x'; 30])).await.status, 204);

@@ -175,6 +175,6 @@ fn bucket_json(app: &AppRef, bucket: &Bucket) -> Result<Value, ApiError> {
         "accountBytes": settings.account_bytes_max,
         "types": types,
         "freeVariants": settings.variants == VariantPolicy::Free,
-        "usage": {"files": usage.files, "bytes": usage.bytes},
+        "usage": {"files": usage.files, "bytes": usage.bytes, "reserved": usage.reserved},
     }))
 }
