@@ -26,8 +26,9 @@ const FILE_BYTES: usize = 6_000_000;
 const REQUESTS_MAX: usize = 40;
 /// How long an upload may take.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What ten uploads at once may take. A server without them has a third of it.
-const PEAK_KIB_MAX: u64 = 80_000;
+/// What ten uploads at once may take more than a server that does nothing. That is 26 MB in a release, so 80 MB are not passed;
+/// programs of tests are larger.
+const MORE_KIB_MAX: u64 = 52_000;
 const TOGETHER: usize = 10;
 const TOGETHER_BYTES: usize = 30 << 20;
 
@@ -206,6 +207,7 @@ async fn ten_uploads_at_once_take_little_memory() {
     let server = ServerProcess::start(program(), folder.path(), &arguments);
     let api = server.anonymous().with_key(key.trim());
     let bytes = Arc::new(bytes_of(TOGETHER_BYTES));
+    let before = memory_kib(server.id(), "VmRSS:");
     let uploads = (0..TOGETHER).map(|number| {
         let (api, bytes) = (api.clone(), Arc::clone(&bytes));
         tokio::spawn(async move {
@@ -220,8 +222,8 @@ async fn ten_uploads_at_once_take_little_memory() {
         upload.await.unwrap();
     }
     let peak = memory_kib(server.id(), "VmHWM:");
-    println!("{peak} KiB at most");
-    assert!(peak < PEAK_KIB_MAX, "{peak} KiB");
+    println!("{before} KiB before, {peak} KiB at most");
+    assert!(peak < before + MORE_KIB_MAX, "{before} KiB became {peak} KiB");
     for number in 0..TOGETHER {
         let read = api
             .get(&format!("/api/v1/files/crash/{number}"))
