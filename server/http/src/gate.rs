@@ -144,7 +144,7 @@ impl Gate {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && response.extensions().get::<ApiError>().is_none()
         {
-            let error = ApiError::invalid(format!("{} is not allowed here", method_name(record.method)))
+            let error = ApiError::invalid("this method is not allowed here")
                 .with_status(StatusCode::METHOD_NOT_ALLOWED);
             response.extensions_mut().insert(error);
         }
