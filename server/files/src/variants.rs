@@ -14,8 +14,6 @@ mod work;
 pub use parameters::{Fit, VARIANT_SIDE_MAX, Variant, VariantFormat};
 pub(crate) use work::VariantWork;
 
-use render::Plan;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,6 +27,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::ImageFormat;
 use sha2::{Digest as _, Sha256};
 
+use self::render::Plan;
 use crate::embedded::{embed, embedded_key};
 use crate::fields::Fields;
 use crate::files::key_of;
@@ -171,7 +170,10 @@ impl Files {
         self.read_on(file, &mut bytes, size.min(HEAD_BYTES)).await?;
         let planned = Plan::of(&bytes, format, variant)?;
         let work = self.variant_work();
-        let room = work.room(planned.map(|plan| plan.memory_bytes(size))).await?;
+        let is_avif = variant.format == Some(VariantFormat::Avif);
+        let room = work
+            .room(is_avif, planned.map(|plan| plan.memory_bytes(size)))
+            .await?;
         bytes.reserve_exact(usize::try_from(size).unwrap_or(0).saturating_sub(bytes.len()));
         self.read_on(file, &mut bytes, size).await?;
         let plan = match planned {
@@ -181,9 +183,8 @@ impl Files {
         if plan.memory_bytes(size) > room.memory_bytes {
             return Err(work.too_much());
         }
-        let encoded_as = plan.encoded_as();
-        let made = room.run(encoded_as, move || plan.render(&bytes)).await?;
-        Ok((made, encoded_as))
+        let made = room.run(move || plan.render(&bytes)).await?;
+        Ok((made, plan.encoded_as()))
     }
 
     /// Reads a file from where the bytes end that are there, up to some place.

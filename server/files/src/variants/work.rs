@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{Variant, VariantFormat};
+use super::Variant;
 use crate::{FilesError, StoredFile};
 
 /// Variants that may be wanted and not made; more are turned away.
@@ -35,6 +35,8 @@ pub(crate) struct VariantWork {
     memory_mib: u32,
     /// As many are made at a time as there are processors: more would take more memory and no less time.
     processors: Arc<Semaphore>,
+    /// AVIFs that are made at a time, beside the others: half as many, so that nobody waits for a thumbnail behind them.
+    avifs: Arc<Semaphore>,
 }
 
 impl VariantWork {
@@ -49,6 +51,7 @@ impl VariantWork {
             memory: Arc::new(Semaphore::new(memory_mib as usize)),
             memory_mib,
             processors: Arc::new(Semaphore::new(processors)),
+            avifs: Arc::new(Semaphore::new((processors / 2).max(1))),
         }
     }
 
@@ -88,11 +91,11 @@ impl VariantWork {
         Ok(cell)
     }
 
-    /// Waits for a processor and for this much memory; all that there is if it is not known how much.
+    /// Waits for its turn and for this much memory; all that there is if it is not known how much.
     ///
     /// # Errors
     /// If there is never so much.
-    pub(super) async fn room(&self, memory_bytes: Option<u64>) -> Result<Room, FilesError> {
+    pub(super) async fn room(&self, is_avif: bool, memory_bytes: Option<u64>) -> Result<Room, FilesError> {
         let mib = match memory_bytes {
             None => self.memory_mib,
             Some(bytes) => u32::try_from(bytes.div_ceil(MIB))
@@ -101,18 +104,17 @@ impl VariantWork {
                 .ok_or_else(|| self.too_much())?,
         };
         let closed = |_| FilesError::Internal("variants are not made any more".to_owned());
-        // The processor first: memory is not held by who waits for anything else.
-        let processor = Arc::clone(&self.processors)
-            .acquire_owned()
-            .await
-            .map_err(closed)?;
+        // The turn first: memory is not held by who waits for anything else.
+        let turns = if is_avif { &self.avifs } else { &self.processors };
+        let turn = Arc::clone(turns).acquire_owned().await.map_err(closed)?;
         let memory = Arc::clone(&self.memory)
             .acquire_many_owned(mib)
             .await
             .map_err(closed)?;
         Ok(Room {
             memory_bytes: u64::from(mib) * MIB,
-            _held: (processor, memory),
+            is_avif,
+            _held: (turn, memory),
         })
     }
 
@@ -123,10 +125,11 @@ impl VariantWork {
     }
 }
 
-/// A processor and memory for one variant, until it is dropped.
+/// A turn and memory for one variant, until it is dropped.
 pub(super) struct Room {
     /// How much.
     pub memory_bytes: u64,
+    is_avif: bool,
     _held: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
@@ -134,9 +137,9 @@ impl Room {
     /// Runs something in it, on a thread where it may take long.
     pub(super) async fn run<T: Send + 'static>(
         self,
-        encoded_as: VariantFormat,
         work: impl FnOnce() -> Result<T, FilesError> + Send + 'static,
     ) -> Result<T, FilesError> {
+        let is_avif = self.is_avif;
         let work = move || {
             let done = work();
             // Held until the memory is free again, also if nobody waits any more.
@@ -145,7 +148,7 @@ impl Room {
         };
         let ended =
             |error: &dyn std::fmt::Display| FilesError::Internal(format!("a variant was not made: {error}"));
-        if encoded_as != VariantFormat::Avif {
+        if !is_avif {
             let done = tokio::task::spawn_blocking(work).await;
             return done.map_err(|error| ended(&error))?;
         }

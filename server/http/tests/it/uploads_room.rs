@@ -22,7 +22,11 @@ async fn begin(server: &Server, request: Request) -> (u16, String) {
 /// Bytes of the bucket `main` that are kept free for uploads under way.
 async fn reserved(server: &Server) -> u64 {
     let buckets = server.send(Request::get("/api/v1/admin/buckets")).await.json();
-    let main = buckets["buckets"].as_array().unwrap().iter().find(|bucket| bucket["name"] == "main");
+    let main = buckets["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|bucket| bucket["name"] == "main");
     main.unwrap()["usage"]["reserved"].as_u64().unwrap()
 }
 
