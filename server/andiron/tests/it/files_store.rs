@@ -105,6 +105,13 @@ async fn a_store_that_cannot_be_used_is_said_at_the_start_and_when_it_goes() {
         .request(Method::PUT, "/api/v1/files/main/a", &[], Some(small("new")))
         .await;
     upload.expect_problem(503, "unavailable");
+    assert!(upload.header("retry-after").is_some());
+    let [(_, endpoint), ..] = store.settings();
+    assert!(
+        !upload.text().contains(endpoint.trim_start_matches("http://")),
+        "where the store is concerns nobody: {}",
+        upload.text()
+    );
     let read = api.get("/api/v1/files/main/a").await;
     let problem = read.expect_problem(503, "unavailable");
     assert!(
