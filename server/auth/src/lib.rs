@@ -46,8 +46,8 @@ pub use client_info::ClientInfo;
 pub use email_address::EmailAddress;
 pub use error::AuthError;
 pub use flows::{
-    AccountChange, AccountList, AddedPasskey, NewAccount, NewSignUp, OauthAnswer, OauthProof, OauthStart, PasskeyUse,
-    PasskeyView, RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment,
+    AccountChange, AccountList, AddedPasskey, NewAccount, NewSignUp, OauthAnswer, OauthProof, OauthStart,
+    PasskeyUse, PasskeyView, RecoveryCodes, SecondFactorDue, SignInOutcome, TotpEnrolment,
 };
 pub use mail::{
     Deliver, Delivery, Mail, MailDelivery, MailTemplates, Mailbox, MailboxEntry, SmtpOptions, SmtpSecurity,

@@ -129,7 +129,11 @@ impl Files {
         Ok(listing)
     }
 
-    pub(crate) async fn read_from(&self, bucket: &BucketName, place: &Place) -> Result<Vec<StoredDocument>, FilesError> {
+    pub(crate) async fn read_from(
+        &self,
+        bucket: &BucketName,
+        place: &Place,
+    ) -> Result<Vec<StoredDocument>, FilesError> {
         let filter = match place {
             Place::From(id) if id.is_empty() => None,
             Place::From(id) => Some((Operator::GreaterOrEqual, id.clone())),

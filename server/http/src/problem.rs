@@ -288,7 +288,9 @@ impl From<FilesError> for ApiError {
             FilesError::LinkInvalid => Self::new(ErrorCode::PermissionDenied, detail),
             FilesError::NoImage => Self::new(ErrorCode::FailedPrecondition, detail)
                 .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            FilesError::ImageTooLarge { .. } | FilesError::ImageMemory { .. } => Self::new(ErrorCode::PayloadTooLarge, detail),
+            FilesError::ImageTooLarge { .. } | FilesError::ImageMemory { .. } => {
+                Self::new(ErrorCode::PayloadTooLarge, detail)
+            }
             FilesError::VariantNotAllowed => Self::new(ErrorCode::PermissionDenied, detail),
             FilesError::VariantsBusy => {
                 Self::new(ErrorCode::Unavailable, detail).retry_after(RETRY_AFTER_SECONDS)
