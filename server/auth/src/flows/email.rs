@@ -1,13 +1,12 @@
 //! The address of an account: confirming it. How it is changed, `email_change` knows.
 
 use andiron_engine::User;
-use andiron_protocol::Map;
 
 use crate::audit::Event;
-use crate::codes::{CodeKind, CodeRecord, NewCode};
+use crate::codes::{CodeKind, CodeRecord};
 use crate::limit::Attempt;
 use crate::mail::MailKind;
-use crate::records::{Batch, Record};
+use crate::records::Record;
 use crate::{Accounts, AuthError, ClientInfo, EmailAddress};
 
 impl Accounts {
@@ -40,19 +39,8 @@ impl Accounts {
         email: &EmailAddress,
         client: &ClientInfo,
     ) -> Result<(), AuthError> {
-        let mut batch = Batch::default();
-        let new = NewCode {
-            kind: CodeKind::VerifyEmail,
-            subject: uid,
-            uid: Some(uid),
-            email: Some(email.as_str()),
-            data: Map::new(),
-        };
-        let code = self.add_code(new, &mut batch)?;
-        self.audit(&mut batch, Event::new("verification-requested", uid, client))?;
-        batch.commit(self.engine()).await?;
-        let time = CodeKind::VerifyEmail.time();
-        self.send_mail(MailKind::VerifyEmail, email, &code, time, email.as_str())
+        let codes = (CodeKind::VerifyEmail, MailKind::VerifyEmail);
+        self.send_account_code(codes, "verification-requested", uid, email, client)
             .await
     }
 

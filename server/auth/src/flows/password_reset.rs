@@ -38,19 +38,32 @@ impl Accounts {
         email: &EmailAddress,
         client: &ClientInfo,
     ) -> Result<(), AuthError> {
+        let codes = (CodeKind::ResetPassword, MailKind::ResetPassword);
+        self.send_account_code(codes, "password-reset-requested", uid, email, client)
+            .await
+    }
+
+    /// Sends a mail with a code of an account to its address, which is audited as `event`.
+    pub(crate) async fn send_account_code(
+        &self,
+        (kind, mail): (CodeKind, MailKind),
+        event: &'static str,
+        uid: &str,
+        email: &EmailAddress,
+        client: &ClientInfo,
+    ) -> Result<(), AuthError> {
         let mut batch = Batch::default();
         let new = NewCode {
-            kind: CodeKind::ResetPassword,
+            kind,
             subject: uid,
             uid: Some(uid),
             email: Some(email.as_str()),
             data: Default::default(),
         };
         let code = self.add_code(new, &mut batch)?;
-        self.audit(&mut batch, Event::new("password-reset-requested", uid, client))?;
+        self.audit(&mut batch, Event::new(event, uid, client))?;
         batch.commit(self.engine()).await?;
-        let time = CodeKind::ResetPassword.time();
-        self.send_mail(MailKind::ResetPassword, email, &code, time, email.as_str())
+        self.send_mail(mail, email, &code, kind.time(), email.as_str())
             .await
     }
 
