@@ -197,26 +197,14 @@ async fn a_doctor_misses_bytes_of_files_that_are_gone_or_damaged_and_sees_what_b
     std::fs::write(&both[0], &bytes).unwrap();
     std::fs::write(&both[1], &bytes[..70_000]).unwrap();
     let ill = run(folder.path(), &["doctor"]).expect(3);
-    assert!(
-        ill.stdout.contains("the bytes of `main/gone` cannot be read"),
-        "{}",
-        ill.stdout
-    );
-    assert!(
-        ill.stdout.contains("are not those that were published"),
-        "{}",
-        ill.stdout
-    );
-    assert!(
-        ill.stdout.contains("the bytes of 2 files were read"),
-        "{}",
-        ill.stdout
-    );
-    assert!(
-        ill.stdout.contains("1 blob of uploads that broke off"),
-        "{}",
-        ill.stdout
-    );
+    for told in [
+        "the bytes of `main/gone` cannot be read",
+        "are not those that were published",
+        "the bytes of 2 files were read",
+        "1 blob of uploads that broke off",
+    ] {
+        assert!(ill.stdout.contains(told), "{told}: {}", ill.stdout);
+    }
     assert!(ill.stderr.contains("3 problems found"), "{}", ill.stderr);
     drop(running);
 }
